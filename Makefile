@@ -1,0 +1,35 @@
+# make demo | test | build | format | lint | clean; see README.md
+SHELL := /bin/bash
+PRESET ?= release
+JOBS ?= $(shell nproc)
+BUILD_release := build
+BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
+
+.PHONY: all bootstrap configure build test demo format lint clean
+
+all: build
+
+bootstrap:
+	deploy/bootstrap
+
+configure: bootstrap
+	cmake --preset $(PRESET) > /dev/null
+
+build: configure
+	cmake --build --preset $(PRESET) -j $(JOBS)
+
+test: build
+	deploy/bootstrap --tests
+	ctest --preset $(PRESET) -j $(JOBS)
+
+demo: build
+	deploy/demo
+
+format:
+	deploy/format --fix
+
+lint:
+	deploy/format --check
+
+clean:
+	rm -rf build build-*

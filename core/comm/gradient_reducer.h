@@ -1,0 +1,43 @@
+// Data-parallel gradients: one flat buffer in buckets, each reduced as soon as backward has filled it.
+//
+// The buffer holds every parameter's gradient (param.grad() is a view into it). Buckets fill from the last
+// parameter to the first, the order in which backward makes gradients. A rank without samples joins every
+// bucket with zeros; a parameter that got no gradient counts as zero. The sum is not divided: the loss is
+// already weighted by 1 / (samples of the global batch), see train/step.h.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/comm/collective.h"
+
+namespace mdgen::comm {
+
+class GradientReducer {
+ public:
+  // `parameters` in the model's order; equal on all ranks. `bucket_bytes` bounds a bucket (a larger parameter
+  // has one of its own).
+  GradientReducer(std::vector<at::Tensor> parameters, Collective& collective,
+                  std::size_t bucket_bytes = 8U << 20);
+  ~GradientReducer();
+
+  // Zeroes the buffer and forgets the last step.
+  void start_step();
+  // Call before the backward pass of the last micro-batch: from then on a bucket leaves when its gradients
+  // are complete.
+  void start_last_backward();
+  // Sends the buckets that have not left and waits for all. Throws as Collective does.
+  void finish_step();
+
+  // All gradients, flat, in the parameters' order reversed by bucket; valid between finish_step() and
+  // start_step().
+  at::Tensor flat() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mdgen::comm

@@ -1,0 +1,62 @@
+// The job spec: from YAML and flags to a complete, checked message. The schema (names, defaults, choices,
+// help) is proto/mdgen/v1/job_spec.proto; nothing about a field is written anywhere else.
+//
+// All functions throw Error. A text about a key or flag names it, its value, what is allowed and the nearest
+// known name. Functions are pure but for resolve(), which asks the file system for the base folder's absolute
+// path.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::config {
+
+using v1::JobSpec;
+
+// Reads YAML (or JSON, which is YAML). `source` names it in errors. Unknown and repeated keys are errors; '-'
+// and '_' in keys are the same. Fields that the text does not mention stay unset.
+JobSpec parse_yaml(std::string_view text, const std::string& source);
+
+// Sets the fields that the reference's flags and ours name: `--num_frames 250`, `--path-type=GVP`, `--atlas`,
+// `--workers.max 4`. Values win over those that are set already. Each flag is a leaf field's name or one of
+// its aliases.
+void apply_flags(JobSpec& spec, std::span<const std::string> arguments);
+
+// One assignment by path: "optim.lr=1e-3", "workers.max=4"; a unique leaf name alone will do.
+void apply_assignment(JobSpec& spec, const std::string& assignment);
+
+struct Resolved {
+  JobSpec spec;                       // every default filled in, every path absolute, global_batch_size set
+  std::vector<std::string> warnings;  // fields that have no effect
+};
+
+// Fills in defaults, makes relative paths absolute against `base`, and checks everything with check().
+Resolved resolve(JobSpec spec, const std::filesystem::path& base);
+
+// Bounds, choices and combinations of a resolved spec. kInvalidArgument: never right. kUnimplemented: does
+// not work yet.
+void check(const JobSpec& resolved);
+
+// The YAML that parse_yaml reads back to the same message; set fields only, in the schema's order.
+std::string to_yaml(const JobSpec& spec);
+
+// snake_case JSON and back (the proto's JSON mapping); 64-bit integers as numbers.
+std::string to_json(const JobSpec& spec);
+JobSpec from_json(const std::string& json);
+
+// SHA-256 over the resolved spec's canonical form, without the fields that a resume may change (workers,
+// resume, max_steps, epochs, threads_per_worker, num_workers, logging, checkpoint, work_dir).
+std::string spec_digest(const JobSpec& resolved);
+
+// For --help: every flag with its default and help, by group.
+std::string flags_help();
+
+// For docs/spec.md: a Markdown table of every field.
+std::string markdown_table();
+
+}  // namespace mdgen::config

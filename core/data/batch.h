@@ -1,0 +1,26 @@
+// What the training step is given.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mdgen::data {
+
+// One micro-batch. B samples, T frames, L residues (crop under atlas, padding with mask 0), C latent
+// channels.
+struct Batch {
+  at::Tensor trans;                          // (B, T, L, 3) Å
+  at::Tensor rots;                           // (B, T, L, 3, 3); identity on padding
+  at::Tensor torsions;                       // (B, T, L, 7, 2); 0 on padding
+  at::Tensor torsion_mask;                   // (B, L, 7)
+  at::Tensor seqres;                         // (B, L) int64; 0 on padding
+  at::Tensor mask;                           // (B, L) float32
+  at::Tensor flow_time;                      // (B) uniform in [0, 1); transport maps it to its range
+  at::Tensor noise;                          // (B, T, L, C) standard normal; 0 on padding
+  std::vector<std::uint64_t> sample_hashes;  // (B), see draws.h
+  std::int64_t tokens = 0;                   // frames x real residues, summed over samples
+};
+
+}  // namespace mdgen::data

@@ -1,0 +1,51 @@
+// Samples from arrays: window, crop, pad, features.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <vector>
+
+#include "core/data/batch.h"
+#include "core/data/plan.h"
+#include "mdgen/v1/job_spec.pb.h"
+#include "mdgen/v1/manifest.pb.h"
+
+namespace mdgen::data {
+
+// Thread-safe: load() may be called from any thread.
+class Dataset {
+ public:
+  // `manifest` is the train or the validation part.
+  Dataset(const v1::JobSpec& resolved, const v1::Manifest& manifest, int latent_channels);
+  ~Dataset();
+
+  // The micro-batch of these virtual samples in this epoch (kValidationEpoch for validation), on the CPU.
+  // Throws Error naming the file when an array is missing, truncated, not finite, or not what the manifest
+  // says.
+  Batch load(std::int64_t epoch, const MicroBatch& samples) const;
+
+  // Cost of a virtual sample for assign(): residues in the window x frames.
+  double cost(std::uint32_t virtual_sample) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Reads micro-batches ahead with `threads` threads (0: in get(), on the caller's thread). The order of get()
+// calls is the order of push() calls. Not thread-safe itself.
+class Prefetcher {
+ public:
+  Prefetcher(const Dataset& dataset, int threads);
+  ~Prefetcher();
+  void push(std::int64_t epoch, MicroBatch samples);
+  Batch get();  // throws what load() threw
+  void clear();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mdgen::data

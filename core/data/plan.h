@@ -1,0 +1,76 @@
+// Which samples make which step: pure functions of the manifest and the spec, the same in coordinator and
+// trainers.
+//
+//   epoch order   a permutation of the virtual samples 0 … entries*repeat-1, a function of (seed, epoch)
+//   step plan     step s takes the next global_batch_size of them; the last batch of an epoch is short; none
+//   is dropped micro-batches at most batch_size samples each, cut from the step plan alone assignment whole
+//   micro-batches to ranks, a function of (micro-batches, world size), balanced by cost
+//
+// Virtual sample v is entry v % entries. No LibTorch. Everything here is a value type or a pure function.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mdgen/v1/job_spec.pb.h"
+#include "mdgen/v1/manifest.pb.h"
+
+namespace mdgen::data {
+
+struct PlanInputs {
+  std::uint64_t seed = 0;
+  std::uint32_t entries = 0;
+  std::uint32_t repeat = 1;
+  std::uint32_t global_batch_size = 1;
+  std::uint32_t batch_size = 1;
+  std::int64_t epochs = 1;
+  std::int64_t max_steps = 0;  // 0: no limit
+  std::string manifest_digest;
+};
+
+// From a resolved spec and the train manifest.
+PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest);
+
+// SHA-256 over everything that fixes the plan; epochs and max_steps are left out, so that a run can be
+// prolonged.
+std::string plan_digest(const PlanInputs& inputs);
+
+// The permutation of 0 … count-1 for (seed, epoch).
+std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::int64_t epoch, std::uint32_t count);
+
+struct StepPlan {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  bool last_of_epoch = false;
+  std::vector<std::uint32_t> samples;  // virtual samples, in the epoch's order
+};
+
+// Keeps the current epoch's order, so steps are cheap when asked for in order. Not thread-safe.
+class RunPlan {
+ public:
+  explicit RunPlan(PlanInputs inputs);
+
+  const PlanInputs& inputs() const { return inputs_; }
+  std::int64_t steps_per_epoch() const;
+  std::int64_t total_steps() const;  // epochs and max_steps applied
+  StepPlan step(std::int64_t step);  // 0 <= step < total_steps()
+
+ private:
+  PlanInputs inputs_;
+  std::int64_t cached_epoch_ = -1;
+  std::vector<std::uint32_t> order_;
+};
+
+using MicroBatch = std::vector<std::uint32_t>;  // virtual samples
+
+// Cuts `samples`, in order, into micro-batches of at most batch_size.
+std::vector<MicroBatch> micro_batches(const std::vector<std::uint32_t>& samples, std::uint32_t batch_size);
+
+// result[rank] = the micro-batches of that rank, in order. Ranks may stay empty. Costs (one a micro-batch, >
+// 0) are balanced: the most expensive first to the least loaded rank; ties go to the lower rank, then to the
+// earlier batch.
+std::vector<std::vector<MicroBatch>> assign(const std::vector<MicroBatch>& batches,
+                                            const std::vector<double>& costs, int world_size);
+
+}  // namespace mdgen::data

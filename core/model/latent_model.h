@@ -1,0 +1,62 @@
+// The latent model (reference: mdgen/model/latent_model.py, class LatentMDGenModel): tokens (B, T, L) of
+// latents, given conditioning and flow time, to latents. Parameters and buffers carry the reference's
+// state_dict names.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+#include "core/protein/rigid.h"
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::model {
+
+struct ModelConfig {
+  int latent_dim = 21;  // 7 frame offset + 14 torsions
+  int embed_dim = 384;
+  int num_layers = 5;
+  int mha_heads = 16;
+  int ipa_heads = 4;
+  int ipa_head_dim = 32;
+  int ipa_qk = 8;
+  int ipa_v = 8;
+  double time_multiplier = 100.0;
+  bool prepend_ipa = false;
+  bool abs_pos_emb = false;
+  bool abs_time_emb = false;
+  bool sim_condition = false;
+  std::int64_t num_frames = 50;  // rows of the time embedding
+  std::int64_t crop = 256;       // rows of the position embedding
+};
+ModelConfig model_config(const v1::JobSpec& resolved);
+
+// What the model is given beside the noisy latents.
+struct Conditioning {
+  at::Tensor mask;              // (B, T, L) float32
+  protein::Rigid start_frames;  // (B, L)
+  protein::Rigid end_frames;    // (B, L)
+  at::Tensor x_cond;            // (B, T, L, C)
+  at::Tensor x_cond_mask;       // (B, T, L) int64
+  at::Tensor aatype;            // (B, L) int64
+};
+
+class LatentModelImpl : public torch::nn::Module {
+ public:
+  explicit LatentModelImpl(const ModelConfig& config);
+  ~LatentModelImpl() override;
+
+  // Draws every parameter anew from `seed`, tensor by tensor (docs of the reference: initialize_weights): a
+  // pure function of (seed, tensor's name), the same on every rank.
+  void initialize(std::uint64_t seed);
+
+  // x (B, T, L, C), t (B) -> (B, T, L, C).
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Conditioning& conditioning);
+
+ private:
+  struct Parts;
+  std::shared_ptr<Parts> parts_;
+};
+TORCH_MODULE(LatentModel);
+
+}  // namespace mdgen::model

@@ -1,0 +1,67 @@
+// Adam and AdamW (PyTorch's defaults: betas 0.9, 0.999, eps 1e-8, AdamW weight decay 0.01 on every tensor),
+// gradient clipping and the exponential moving average, on named tensors. Not thread-safe.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mdgen::train {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// 2-norm over all tensors' gradients, as torch.nn.utils.clip_grad_norm_ computes it.
+at::Tensor gradient_norm(const NamedTensors& parameters);
+// Scales all gradients by min(1, max_norm / (norm + 1e-6)); max_norm 0: nothing.
+void clip_gradients(const NamedTensors& parameters, const at::Tensor& norm, double max_norm);
+
+class Adam {
+ public:
+  struct Options {
+    double lr = 1e-4;
+    bool decoupled_weight_decay = false;  // AdamW
+    double weight_decay = 0.0;
+  };
+  Adam(NamedTensors parameters, Options options);
+
+  void step();  // a parameter without gradient is left alone
+  void set_lr(double lr) { options_.lr = lr; }
+  std::int64_t count() const { return count_; }  // steps taken: Adam's bias correction
+
+  // "exp_avg.<name>", "exp_avg_sq.<name>", "step". Loading throws Error listing all missing or misshapen
+  // tensors.
+  std::map<std::string, at::Tensor> state() const;
+  void load(const std::map<std::string, at::Tensor>& state);
+
+ private:
+  NamedTensors parameters_;
+  Options options_;
+  std::vector<at::Tensor> exp_avg_;
+  std::vector<at::Tensor> exp_avg_sq_;
+  std::int64_t count_ = 0;
+};
+
+// Starts at the given weights; covers parameters and buffers; update() once per optimizer step, after it.
+class Ema {
+ public:
+  Ema(const NamedTensors& weights, double decay);
+  void update(const NamedTensors& weights);
+  const std::map<std::string, at::Tensor>& weights() const { return average_; }
+  void load(const std::map<std::string, at::Tensor>& weights);
+
+ private:
+  double decay_;
+  std::map<std::string, at::Tensor> average_;
+};
+
+// Parameters and buffers of a module under their state_dict names.
+NamedTensors state_dict(const torch::nn::Module& module);
+NamedTensors trainable(const torch::nn::Module& module);
+// Copies tensors into the module. Throws Error listing every missing, unknown and misshapen name at once.
+void load_state_dict(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights);
+
+}  // namespace mdgen::train

@@ -1,0 +1,58 @@
+// Flow-matching transport (reference: mdgen/transport/{path,transport}.py, after SiT, Ma et al., arXiv
+// 2401.08740). x_t = alpha(t) x_1 + sigma(t) x_0 with noise x_0 at t = 0 and data x_1 at t = 1.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <functional>
+#include <string>
+
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::transport {
+
+enum class PathType { kLinear, kGvp, kVp };
+enum class Prediction { kVelocity, kScore, kNoise };
+
+struct Coefficient {
+  at::Tensor value;       // (B, 1, 1, 1)
+  at::Tensor derivative;  // with respect to t
+};
+Coefficient alpha(PathType path, const at::Tensor& t);  // t broadcastable, as is the result
+Coefficient sigma(PathType path, const at::Tensor& t);
+
+struct TimeRange {
+  double begin = 0;
+  double end = 1;
+};
+// Where training draws t: [0, 1] for Linear and GVP with velocity, [1e-3, 1 - 1e-3] for their score and
+// noise, [0, 1 - 1e-5] for VP (reference: transport.py check_interval).
+TimeRange training_time_range(PathType path, Prediction prediction);
+
+struct Losses {
+  at::Tensor per_sample;  // (B): masked mean over T, L, C
+  at::Tensor t;           // (B)
+  at::Tensor xt;          // (B, T, L, C)
+  at::Tensor ut;          // (B, T, L, C)
+  at::Tensor output;      // (B, T, L, C)
+};
+
+class Transport {
+ public:
+  Transport(PathType path, Prediction prediction) : path_(path), prediction_(prediction) {}
+  explicit Transport(const v1::TransportSpec& spec);
+
+  // Uniform draws in [0, 1) to flow times in the training range.
+  at::Tensor flow_time(const at::Tensor& uniform) const;
+
+  // `model(xt, t)` -> (B, T, L, C). x1, x0, mask (B, T, L, C); t (B).
+  Losses training_losses(const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& model,
+                         const at::Tensor& x1, const at::Tensor& x0, const at::Tensor& t,
+                         const at::Tensor& mask) const;
+
+ private:
+  PathType path_;
+  Prediction prediction_;
+};
+
+}  // namespace mdgen::transport

@@ -1,0 +1,46 @@
+// The coordinator as a library: gRPC (JobService, WorkerService, health, reflection) and HTTP over one engine
+// and one SQLite store. mdgen-coordinator and mdgen-launch's rank 0 start it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mdgen/v1/job.pb.h"
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::coordinator {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:0";            // gRPC; port 0: a free one
+  std::string http = "127.0.0.1:0";              // empty: no HTTP
+  std::filesystem::path state_dir;               // holds coordinator.db
+  std::vector<std::filesystem::path> run_roots;  // run folders must lie below one of them; empty: anywhere
+  std::chrono::milliseconds worker_lost_after{5000};
+  std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
+};
+
+// Thread-safe.
+class Server {
+ public:
+  // Throws Error: port taken, state_dir locked by another coordinator or not usable.
+  static std::unique_ptr<Server> start(const ServerOptions& options);
+  virtual ~Server() = default;  // stops
+
+  virtual std::string grpc_address() const = 0;  // HOST:PORT, ready for clients
+  virtual std::string http_address() const = 0;
+  // As the RPC SubmitJob; for rank 0 of a one-command run.
+  virtual v1::Job submit(const v1::JobSpec& resolved) = 0;
+  virtual v1::Job cancel(const std::string& job_id, std::chrono::seconds grace) = 0;
+  virtual v1::Job job(const std::string& job_id) const = 0;
+  // Waits until the job's state is final, or the time is over (then nothing).
+  virtual std::optional<v1::Job> wait(const std::string& job_id, std::chrono::milliseconds timeout) = 0;
+  // Tells every agent to end with status 0 and waits until they have left (or the time is over).
+  virtual void dismiss_workers(std::chrono::milliseconds timeout) = 0;
+  virtual void stop() = 0;
+};
+
+}  // namespace mdgen::coordinator
