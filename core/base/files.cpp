@@ -58,22 +58,32 @@ std::string read_file(const std::filesystem::path& file) {
 }
 
 void write_file_synced(const std::filesystem::path& file, std::string_view bytes) {
+  write_file_synced(file, std::span<const std::string_view>(&bytes, 1));
+}
+
+void write_file_synced(const std::filesystem::path& file, std::span<const std::string_view> parts) {
   Descriptor out(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(out.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("write", file);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
+  for (std::string_view bytes : parts) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(out.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail("write", file);
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
   }
   if (::fsync(out.get()) != 0) fail("fsync", file);
   out.close();
 }
 
 void replace_file(const std::filesystem::path& file, std::string_view bytes) {
+  replace_file(file, std::span<const std::string_view>(&bytes, 1));
+}
+
+void replace_file(const std::filesystem::path& file, std::span<const std::string_view> parts) {
   std::filesystem::path temporary = file;
   temporary += ".tmp-" + make_uuid();
   try {
-    write_file_synced(temporary, bytes);
+    write_file_synced(temporary, parts);
     if (::rename(temporary.c_str(), file.c_str()) != 0) fail("rename to", file);
   } catch (...) {
     ::unlink(temporary.c_str());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,9 +13,11 @@ std::string read_file(const std::filesystem::path& file);
 
 // Writes, fsyncs and closes a new file (it must not exist), checking each.
 void write_file_synced(const std::filesystem::path& file, std::string_view bytes);
+void write_file_synced(const std::filesystem::path& file, std::span<const std::string_view> parts);
 
 // write_file_synced to a temporary name beside `file`, then rename over it and fsync the folder.
 void replace_file(const std::filesystem::path& file, std::string_view bytes);
+void replace_file(const std::filesystem::path& file, std::span<const std::string_view> parts);
 
 void fsync_file(const std::filesystem::path& file);
 
