@@ -1,10 +1,11 @@
 // Which samples make which step: pure functions of the manifest and the spec, the same in coordinator and
 // trainers.
 //
-//   epoch order   a permutation of the virtual samples 0 … entries*repeat-1, a function of (seed, epoch)
-//   step plan     step s takes the next global_batch_size of them; the last batch of an epoch is short; none
-//   is dropped micro-batches at most batch_size samples each, cut from the step plan alone assignment whole
-//   micro-batches to ranks, a function of (micro-batches, world size), balanced by cost
+//   epoch order    a permutation of the virtual samples 0 … entries*repeat-1, a function of (seed, epoch)
+//   step plan      step s takes the next global_batch_size of them; the last batch of an epoch is short; none
+//                  is dropped
+//   micro-batches  at most batch_size samples each, cut from the step plan alone
+//   assignment     whole micro-batches to ranks, a function of (micro-batches, world size), balanced by cost
 //
 // Virtual sample v is entry v % entries. No LibTorch. Everything here is a value type or a pure function.
 #pragma once
@@ -26,7 +27,7 @@ struct PlanInputs {
   std::uint32_t batch_size = 1;
   std::int64_t epochs = 1;
   std::int64_t max_steps = 0;  // 0: no limit
-  std::string manifest_digest;
+  std::string manifest_digest{};
 };
 
 // From a resolved spec and the train manifest.
