@@ -38,6 +38,8 @@ class Adam {
   void load(const std::map<std::string, at::Tensor>& state);
 
  private:
+  NamedTensors moments() const;
+
   NamedTensors parameters_;
   Options options_;
   std::vector<at::Tensor> exp_avg_;

@@ -1,0 +1,119 @@
+#include "core/transport/transport.h"
+
+#include <cmath>
+#include <numbers>
+#include <string>
+
+#include "core/base/error.h"
+
+namespace mdgen::transport {
+namespace {
+
+// VP: the noise schedule's ends (reference: path.py VPCPlan).
+constexpr double kBetaMin = 0.1;
+constexpr double kBetaMax = 20.0;
+constexpr double kVpMargin = 1e-5;
+constexpr double kScoreMargin = 1e-3;
+constexpr double kHalfPi = std::numbers::pi / 2;
+
+// log alpha of the VP path and its derivative.
+Coefficient vp_log_alpha(const at::Tensor& t) {
+  const at::Tensor rest = 1 - t;
+  return {-0.25 * rest.square() * (kBetaMax - kBetaMin) - 0.5 * rest * kBetaMin,
+          0.5 * rest * (kBetaMax - kBetaMin) + 0.5 * kBetaMin};
+}
+
+PathType path_type(const std::string& name) {
+  if (name == "Linear") return PathType::kLinear;
+  if (name == "GVP" || name.empty()) return PathType::kGvp;
+  if (name == "VP") return PathType::kVp;
+  throw Error(ErrorCode::kInvalidArgument, "path_type " + name + ": must be Linear, GVP or VP");
+}
+
+Prediction prediction_type(const std::string& name) {
+  if (name == "velocity" || name.empty()) return Prediction::kVelocity;
+  if (name == "score") return Prediction::kScore;
+  if (name == "noise") return Prediction::kNoise;
+  throw Error(ErrorCode::kInvalidArgument, "prediction " + name + ": must be velocity, score or noise");
+}
+
+at::Tensor masked_mean(const at::Tensor& values, const at::Tensor& mask) {
+  return (values * mask).flatten(1).sum(1) / mask.flatten(1).sum(1);
+}
+
+}  // namespace
+
+Coefficient alpha(PathType path, const at::Tensor& t) {
+  switch (path) {
+    case PathType::kLinear:
+      return {t, at::ones_like(t)};
+    case PathType::kGvp:
+      return {at::sin(t * kHalfPi), kHalfPi * at::cos(t * kHalfPi)};
+    case PathType::kVp: {
+      const Coefficient log_alpha = vp_log_alpha(t);
+      const at::Tensor value = at::exp(log_alpha.value);
+      return {value, value * log_alpha.derivative};
+    }
+  }
+  throw Error(ErrorCode::kInternal, "unknown path type");
+}
+
+Coefficient sigma(PathType path, const at::Tensor& t) {
+  switch (path) {
+    case PathType::kLinear:
+      return {1 - t, -at::ones_like(t)};
+    case PathType::kGvp:
+      return {at::cos(t * kHalfPi), -kHalfPi * at::sin(t * kHalfPi)};
+    case PathType::kVp: {
+      const Coefficient log_alpha = vp_log_alpha(t);
+      const at::Tensor alpha_squared = at::exp(2 * log_alpha.value);
+      const at::Tensor value = at::sqrt(1 - alpha_squared);
+      return {value, alpha_squared * (2 * log_alpha.derivative) / (-2 * value)};
+    }
+  }
+  throw Error(ErrorCode::kInternal, "unknown path type");
+}
+
+TimeRange training_time_range(PathType path, Prediction prediction) {
+  if (path == PathType::kVp) return {0, 1 - kVpMargin};
+  if (prediction == Prediction::kVelocity) return {0, 1};
+  return {kScoreMargin, 1 - kScoreMargin};
+}
+
+Transport::Transport(const v1::TransportSpec& spec)
+    : Transport(path_type(spec.path_type()), prediction_type(spec.prediction())) {}
+
+at::Tensor Transport::flow_time(const at::Tensor& uniform) const {
+  const TimeRange range = training_time_range(path_, prediction_);
+  return uniform * (range.end - range.begin) + range.begin;
+}
+
+Losses Transport::training_losses(
+    const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& model, const at::Tensor& x1,
+    const at::Tensor& x0, const at::Tensor& t, const at::Tensor& mask) const {
+  const at::Tensor time = t.view({-1, 1, 1, 1});
+  const Coefficient a = alpha(path_, time);
+  const Coefficient s = sigma(path_, time);
+  Losses out;
+  out.t = t;
+  out.xt = a.value * x1 + s.value * x0;
+  out.ut = a.derivative * x1 + s.derivative * x0;
+  out.output = model(out.xt, t);
+  if (out.output.sizes() != x1.sizes()) {
+    throw Error(ErrorCode::kInternal, "the model's output has another shape than the latents");
+  }
+  switch (prediction_) {
+    case Prediction::kVelocity:
+      out.per_sample = masked_mean((out.output - out.ut).square(), mask);
+      break;
+    case Prediction::kScore:
+      out.per_sample = masked_mean((out.output * s.value + x0).square(), mask);
+      break;
+    case Prediction::kNoise:
+      out.per_sample = masked_mean((out.output - x0).square(), mask);
+      break;
+  }
+  return out;
+}
+
+}  // namespace mdgen::transport

@@ -1,0 +1,130 @@
+#include "core/transport/transport.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace mdgen::transport {
+namespace {
+
+constexpr PathType kPaths[] = {PathType::kLinear, PathType::kGvp, PathType::kVp};
+constexpr Prediction kPredictions[] = {Prediction::kVelocity, Prediction::kScore, Prediction::kNoise};
+
+at::Tensor times(double begin, double end) { return at::linspace(begin, end, 41, at::kDouble); }
+
+double worst(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+TEST(PathTest, StartsAtNoiseAndEndsAtData) {
+  const at::Tensor ends = at::tensor({0.0, 1.0}, at::kDouble);
+  for (const PathType path : {PathType::kLinear, PathType::kGvp}) {
+    EXPECT_LT(worst(alpha(path, ends).value, ends), 1e-12);
+    EXPECT_LT(worst(sigma(path, ends).value, 1 - ends), 1e-12);
+  }
+  EXPECT_NEAR(alpha(PathType::kVp, ends[0]).value.item<double>(), std::exp(-0.25 * 19.9 - 0.05), 1e-12);
+  EXPECT_DOUBLE_EQ(alpha(PathType::kVp, ends[1]).value.item<double>(), 1);
+  EXPECT_DOUBLE_EQ(sigma(PathType::kVp, ends[1]).value.item<double>(), 0);
+}
+
+TEST(PathTest, GvpAndVpKeepTheVariance) {
+  const at::Tensor t = times(0, 1);
+  for (const PathType path : {PathType::kGvp, PathType::kVp}) {
+    const at::Tensor variance = alpha(path, t).value.square() + sigma(path, t).value.square();
+    EXPECT_LT(worst(variance, at::ones_like(t)), 1e-12);
+  }
+}
+
+TEST(PathTest, DerivativesEqualFiniteDifferences) {
+  constexpr double kStep = 1e-6;
+  const at::Tensor t = times(0.01, 0.99);
+  for (const PathType path : kPaths) {
+    for (const auto coefficient : {&alpha, &sigma}) {
+      const at::Tensor difference =
+          (coefficient(path, t + kStep).value - coefficient(path, t - kStep).value) / (2 * kStep);
+      EXPECT_LT(worst(coefficient(path, t).derivative, difference), 1e-6);
+    }
+  }
+}
+
+TEST(TimeRangeTest, FollowsPathAndPrediction) {
+  for (const Prediction prediction : kPredictions) {
+    const TimeRange vp = training_time_range(PathType::kVp, prediction);
+    EXPECT_DOUBLE_EQ(vp.begin, 0);
+    EXPECT_DOUBLE_EQ(vp.end, 1 - 1e-5);
+    for (const PathType path : {PathType::kLinear, PathType::kGvp}) {
+      const TimeRange range = training_time_range(path, prediction);
+      const double margin = prediction == Prediction::kVelocity ? 0 : 1e-3;
+      EXPECT_DOUBLE_EQ(range.begin, margin);
+      EXPECT_DOUBLE_EQ(range.end, 1 - margin);
+    }
+  }
+}
+
+TEST(TransportTest, FlowTimeSpansItsRange) {
+  const at::Tensor uniform = at::tensor({0.0F, 0.5F, 1.0F});
+  const at::Tensor t = Transport(PathType::kGvp, Prediction::kScore).flow_time(uniform);
+  EXPECT_EQ(t.scalar_type(), at::kFloat);
+  EXPECT_FLOAT_EQ(t[0].item<float>(), 1e-3F);
+  EXPECT_FLOAT_EQ(t[1].item<float>(), 0.5F);
+  EXPECT_FLOAT_EQ(t[2].item<float>(), 1 - 1e-3F);
+}
+
+struct Sample {
+  at::Tensor x1 = at::randn({2, 3, 4, 5}, at::kDouble);
+  at::Tensor x0 = at::randn({2, 3, 4, 5}, at::kDouble);
+  at::Tensor t = at::tensor({0.3, 0.8}, at::kDouble);
+  at::Tensor mask = at::ones({2, 3, 4, 5}, at::kDouble);
+};
+
+TEST(TransportTest, APerfectModelHasNoLoss) {
+  const Sample sample;
+  for (const PathType path : kPaths) {
+    for (const Prediction prediction : kPredictions) {
+      const auto perfect = [&](const at::Tensor&, const at::Tensor& t) {
+        const at::Tensor time = t.view({-1, 1, 1, 1});
+        switch (prediction) {
+          case Prediction::kVelocity:
+            return alpha(path, time).derivative * sample.x1 + sigma(path, time).derivative * sample.x0;
+          case Prediction::kScore:
+            return -sample.x0 / sigma(path, time).value;
+          default:
+            return sample.x0;
+        }
+      };
+      const Losses losses =
+          Transport(path, prediction).training_losses(perfect, sample.x1, sample.x0, sample.t, sample.mask);
+      EXPECT_LT(losses.per_sample.max().item<double>(), 1e-24);
+    }
+  }
+}
+
+TEST(TransportTest, MasksAndAveragesEachSampleAlone) {
+  Sample sample;
+  sample.mask[1].slice(1, 2).zero_();  // the second sample has two residues
+  const Transport transport(PathType::kLinear, Prediction::kNoise);
+  const auto off_by_two = [&](const at::Tensor& xt, const at::Tensor&) {
+    at::Tensor output = sample.x0 + 2;
+    output[1].slice(1, 2).fill_(1e6);
+    return output + 0 * xt;
+  };
+  const Losses losses = transport.training_losses(off_by_two, sample.x1, sample.x0, sample.t, sample.mask);
+  EXPECT_NEAR(losses.per_sample[0].item<double>(), 4, 1e-12);
+  EXPECT_NEAR(losses.per_sample[1].item<double>(), 4, 1e-12);
+  const at::Tensor expected = 0.3 * sample.x1[0] + 0.7 * sample.x0[0];
+  EXPECT_LT(worst(losses.xt[0], expected), 1e-12);
+  EXPECT_LT(worst(losses.ut, sample.x1 - sample.x0), 1e-12);
+}
+
+TEST(TransportTest, RefusesUnknownNames) {
+  v1::TransportSpec spec;
+  spec.set_path_type("Bezier");
+  EXPECT_THROW(Transport{spec}, Error);
+  spec.set_path_type("VP");
+  spec.set_prediction("guess");
+  EXPECT_THROW(Transport{spec}, Error);
+}
+
+}  // namespace
+}  // namespace mdgen::transport
