@@ -1,0 +1,36 @@
+// A split: the CSV of names and sequences. No LibTorch.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace mdgen::data {
+
+struct SplitRow {
+  int line = 0;
+  std::string name;
+  std::string seqres;
+};
+
+// What is wrong with a data set, collected so that a person sees all of it at once.
+class Problems {
+ public:
+  // A text that was added before is not repeated: both splits may be one file.
+  void add(const std::string& text);
+  // Throws Error(kInvalidArgument) with the first 20 in full and the number of the others; nothing when there
+  // are none.
+  void throw_if_any() const;
+
+ private:
+  std::vector<std::string> texts_;
+  std::set<std::string> known_;
+};
+
+// The good rows; the others go to `problems`: no such file, missing column, wrong number of fields, a name
+// that is empty, repeated or no plain file name, a letter that is none of the twenty residues. Columns other
+// than `name` and `seqres` are ignored.
+std::vector<SplitRow> read_split(const std::filesystem::path& file, Problems& problems);
+
+}  // namespace mdgen::data
