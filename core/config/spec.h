@@ -31,16 +31,23 @@ void apply_flags(JobSpec& spec, std::span<const std::string> arguments);
 void apply_assignment(JobSpec& spec, const std::string& assignment);
 
 struct Resolved {
-  JobSpec spec;                       // every default filled in, every path absolute, global_batch_size set
+  JobSpec spec;  // every default filled in (but of fields that nobody reads), every path absolute,
+                 // workers.max and global_batch_size set
   std::vector<std::string> warnings;  // fields that have no effect
 };
 
 // Fills in defaults, makes relative paths absolute against `base`, and checks everything with check().
 Resolved resolve(JobSpec spec, const std::filesystem::path& base);
 
-// Bounds, choices and combinations of a resolved spec. kInvalidArgument: never right. kUnimplemented: does
-// not work yet.
+// Missing fields, bounds, choices and combinations of a resolved spec; one error names all that is wrong.
+// kInvalidArgument: never right, or not resolved. kUnimplemented: does not work yet.
 void check(const JobSpec& resolved);
+
+// The fields that are set and have no effect, a sentence each.
+std::vector<std::string> warnings(const JobSpec& resolved);
+
+// What has a default, at its default.
+const JobSpec& default_spec();
 
 // The YAML that parse_yaml reads back to the same message; set fields only, in the schema's order.
 std::string to_yaml(const JobSpec& spec);
@@ -49,8 +56,9 @@ std::string to_yaml(const JobSpec& spec);
 std::string to_json(const JobSpec& spec);
 JobSpec from_json(const std::string& json);
 
-// SHA-256 over the resolved spec's canonical form, without the fields that a resume may change (workers,
-// resume, max_steps, epochs, threads_per_worker, num_workers, logging, checkpoint, work_dir).
+// SHA-256 over the resolved spec's canonical form, without the fields that a resume may change (rule
+// resume_may_change: workers, resume, max_steps, epochs, threads_per_worker, num_workers, logging,
+// checkpoint, work_dir).
 std::string spec_digest(const JobSpec& resolved);
 
 // For --help: every flag with its default and help, by group.

@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/config/schema.h"
+#include "core/config/spec.h"
+
+namespace mdgen::config {
+namespace {
+
+struct Findings {
+  std::vector<std::string> missing;
+  std::vector<std::string> wrong;
+  std::vector<std::string> not_yet;
+};
+
+// The validation split is read when there is a validation.
+bool is_needed(const JobSpec& spec, const Field& field) {
+  return field.rules.required() && !(field.key == "data.val_split" && spec.loop().no_validate());
+}
+
+void check_absent(const JobSpec& spec, const Field& field, Findings& findings) {
+  if (is_needed(spec, field)) {
+    findings.missing.push_back(field.key);
+  } else if (default_value(field) && field.rules.support() != v1::NEVER_READ) {
+    findings.wrong.push_back(field.key + " is not set (a resolved spec has every default filled in)");
+  }
+}
+
+std::vector<std::string> working_choices(const Field& field) {
+  std::vector<std::string> works;
+  const auto& later = field.rules.choices_not_yet();
+  for (const std::string& choice : field.rules.choices()) {
+    if (std::find(later.begin(), later.end(), choice) == later.end()) works.push_back(choice);
+  }
+  return works;
+}
+
+void check_support(const Field& field, const Value& value, Findings& findings) {
+  const std::string text = value_text(value);
+  const auto& later = field.rules.choices_not_yet();
+  if (std::find(later.begin(), later.end(), text) != later.end()) {
+    findings.not_yet.push_back(field.key + " = \"" + text +
+                               "\" is not implemented yet; works now: " + join(working_choices(field), ", "));
+  }
+  const std::optional<Value> standard = default_value(field);
+  if (field.rules.support() == v1::NOT_YET && value != standard) {
+    findings.not_yet.push_back(field.key + " is not implemented yet (given: " + text +
+                               "; works now: " + (standard ? value_text(*standard) : "leaving it out") + ")");
+  }
+}
+
+void check_field(const JobSpec& spec, const Field& field, Findings& findings) {
+  const std::optional<Value> value = get_value(spec, field);
+  if (!value) return check_absent(spec, field, findings);
+  if (!is_allowed(field, *value)) {
+    findings.wrong.push_back(field.key + " cannot be \"" + value_text(*value) +
+                             "\"; allowed: " + allowed_text(field));
+  } else {
+    check_support(field, *value, findings);
+  }
+  if (field.rules.path() && !std::filesystem::path(std::get<std::string>(*value)).is_absolute()) {
+    findings.wrong.push_back(field.key + " = \"" + value_text(*value) + "\" is not an absolute path");
+  }
+}
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("._-+=@").find(c) != std::string_view::npos;
+}
+
+void check_name(const JobSpec& spec, Findings& findings) {
+  const std::string& name = spec.name();
+  const bool starts_well = !name.empty() && name.front() != '.' && name.front() != '-';
+  if (!starts_well || name.size() > 128 || !std::all_of(name.begin(), name.end(), is_name_character)) {
+    findings.wrong.push_back("name cannot be \"" + name +
+                             "\"; it names the run's folder: 1 to 128 of letters, digits and ._-+=@, not "
+                             "beginning with '.' or '-'");
+  }
+}
+
+void check_sizes(const JobSpec& spec, Findings& findings) {
+  const v1::WorkerRange& workers = spec.workers();
+  if (workers.max() < workers.min()) {
+    findings.wrong.push_back("workers.max = " + std::to_string(workers.max()) +
+                             " is below workers.min = " + std::to_string(workers.min()));
+  }
+  if (!spec.has_global_batch_size()) {
+    findings.wrong.push_back("global_batch_size is not set (a resolved spec has it)");
+  }
+  const std::int64_t dim = spec.model().embed_dim();
+  const std::int64_t heads = spec.model().mha_heads();
+  if (heads > 0 && (dim % heads != 0 || dim / heads % 2 != 0)) {
+    findings.wrong.push_back("model.embed_dim = " + std::to_string(dim) +
+                             " does not divide into model.mha_heads = " + std::to_string(heads) +
+                             " heads of an even number of channels");
+  }
+}
+
+void check_conditioning(const JobSpec& spec, Findings& findings) {
+  const v1::ModelSpec& model = spec.model();
+  const bool is_conditioned = model.sim_condition() || model.tps_condition() || model.inpainting() ||
+                              model.dynamic_mpnn() || model.mpnn() || model.has_cond_interval();
+  if (model.prepend_ipa() && !is_conditioned) {
+    findings.not_yet.push_back(
+        "model.prepend_ipa without conditioning frames is not implemented yet (the reference fails on it); "
+        "give sim_condition, or leave prepend_ipa out");
+  }
+}
+
+}  // namespace
+
+void check(const JobSpec& resolved) {
+  Findings findings;
+  for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
+  check_name(resolved, findings);
+  check_sizes(resolved, findings);
+  check_conditioning(resolved, findings);
+  if (!findings.missing.empty()) {
+    findings.wrong.insert(findings.wrong.begin(), "missing, but required: " + join(findings.missing, ", "));
+  }
+  if (!findings.wrong.empty()) throw Error(ErrorCode::kInvalidArgument, join(findings.wrong, "; "));
+  if (!findings.not_yet.empty()) throw Error(ErrorCode::kUnimplemented, join(findings.not_yet, "; "));
+}
+
+}  // namespace mdgen::config

@@ -1,0 +1,19 @@
+#include "core/base/digest.h"
+
+#include "core/config/schema.h"
+#include "core/config/spec.h"
+
+namespace mdgen::config {
+
+std::string spec_digest(const JobSpec& resolved) {
+  std::string canonical;
+  for (const Field& field : Schema::get().fields()) {
+    const auto value = field.rules.resume_may_change() ? std::nullopt : get_value(resolved, field);
+    if (value)
+      canonical +=
+          field.key + "=" + std::to_string(value_text(*value).size()) + ":" + value_text(*value) + "\n";
+  }
+  return sha256_hex(canonical);
+}
+
+}  // namespace mdgen::config
