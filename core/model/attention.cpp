@@ -1,0 +1,75 @@
+#include "core/model/attention.h"
+
+#include <limits>
+
+namespace mdgen::model {
+namespace {
+
+constexpr double kRotaryBase = 10000;
+
+}  // namespace
+
+at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, std::int64_t first) {
+  const at::Tensor positions = at::arange(first, first + x.size(-2), inv_freq.options());
+  const at::Tensor angles = at::outer(positions, inv_freq);
+  const at::Tensor cos = angles.cos();
+  const at::Tensor sin = angles.sin();
+  const auto halves = x.chunk(2, -1);
+  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+}
+
+at::Tensor key_bias(const at::Tensor& mask) {
+  at::Tensor bias = at::zeros({mask.size(0), mask.size(1) + 1}, mask.options());
+  bias.narrow(1, 0, mask.size(1)).masked_fill_(mask == 0, -std::numeric_limits<float>::infinity());
+  return bias.unsqueeze(1).unsqueeze(1);
+}
+
+RotaryEmbeddingImpl::RotaryEmbeddingImpl(std::int64_t dim) {
+  const at::Tensor exponents = at::arange(0, dim, 2, at::kFloat) / static_cast<double>(dim);
+  inv_freq_ = register_buffer("inv_freq", at::pow(kRotaryBase, exponents).reciprocal());
+}
+
+MultiheadAttentionImpl::MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads)
+    : heads_(heads),
+      k_proj_(dim, dim),
+      v_proj_(dim, dim),
+      q_proj_(dim, dim),
+      out_proj_(dim, dim),
+      rot_emb_(dim / heads) {
+  bias_k_ = register_parameter("bias_k", at::zeros({1, 1, dim}));
+  bias_v_ = register_parameter("bias_v", at::zeros({1, 1, dim}));
+  register_module("k_proj", k_proj_);
+  register_module("v_proj", v_proj_);
+  register_module("q_proj", q_proj_);
+  register_module("out_proj", out_proj_);
+  register_module("rot_emb", rot_emb_);
+}
+
+// (N1, N2, S, C) -> (N1, N2, H, S, D), a view.
+at::Tensor MultiheadAttentionImpl::split_heads(const at::Tensor& x) const {
+  return x.unflatten(-1, {heads_, -1}).transpose(-2, -3);
+}
+
+at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor& bias) {
+  const at::Tensor& inv_freq = rot_emb_->inv_freq();
+  const std::int64_t length = x.size(-2);
+  const auto with_token = [&](const at::Tensor& all, const at::Tensor& token) {
+    std::vector<std::int64_t> shape = all.sizes().vec();
+    shape[3] = 1;
+    return at::cat({all, token.expand(shape)}, -2).flatten(0, 1);
+  };
+  const at::Tensor token_k = split_heads(bias_k_.unsqueeze(0));
+  const at::Tensor token_v = split_heads(bias_v_.unsqueeze(0));
+  const at::Tensor q = rotate_by_position(split_heads(q_proj_(x)), inv_freq).flatten(0, 1);
+  const at::Tensor k = with_token(rotate_by_position(split_heads(k_proj_(x)), inv_freq),
+                                  rotate_by_position(token_k, inv_freq, length));
+  const at::Tensor v = with_token(split_heads(v_proj_(x)), token_v);
+  const at::Tensor attended = at::scaled_dot_product_attention(q, k, v, bias);
+  return out_proj_(attended.transpose(1, 2).flatten(-2).unflatten(0, {x.size(0), x.size(1)}));
+}
+
+AttentionWithRopeImpl::AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads) : attn_(dim, heads) {
+  register_module("attn", attn_);
+}
+
+}  // namespace mdgen::model

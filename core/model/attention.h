@@ -1,0 +1,59 @@
+// Self-attention with rotary position embedding and one learned bias token (reference: mha.py, and
+// latent_model.py AttentionWithRoPE; RoPE as in fair-esm's RotaryEmbedding).
+//
+// The bias token is a key and value of its own after the last position S: it is rotated like a key at
+// position S, and no mask hides it.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+namespace mdgen::model {
+
+// x (..., S, D), D even: each pair (x_i, x_{i + D/2}) turned by p * inv_freq[i], p = first, first + 1, ….
+at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, std::int64_t first = 0);
+
+// What SDPA adds to the scores: 0 where `mask` (N, S) is 1 and for the bias token, -infinity where it is 0.
+// (N, 1, 1, S + 1), for AttentionWithRope::forward.
+at::Tensor key_bias(const at::Tensor& mask);
+
+class RotaryEmbeddingImpl : public torch::nn::Module {
+ public:
+  explicit RotaryEmbeddingImpl(std::int64_t dim);
+  const at::Tensor& inv_freq() const { return inv_freq_; }
+
+ private:
+  at::Tensor inv_freq_;  // (D / 2), buffer
+};
+TORCH_MODULE(RotaryEmbedding);
+
+class MultiheadAttentionImpl : public torch::nn::Module {
+ public:
+  MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads);
+
+  // x (N1, N2, S, C): attends along S; `bias` (N1 * N2, 1, 1, S + 1) or (1, 1, 1, S + 1). x may be any view.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias);
+
+ private:
+  at::Tensor split_heads(const at::Tensor& x) const;
+
+  std::int64_t heads_;
+  at::Tensor bias_k_, bias_v_;  // (1, 1, C)
+  torch::nn::Linear k_proj_, v_proj_, q_proj_, out_proj_;
+  RotaryEmbedding rot_emb_;
+};
+TORCH_MODULE(MultiheadAttention);
+
+// The reference's wrapper: its parameters lie under "attn".
+class AttentionWithRopeImpl : public torch::nn::Module {
+ public:
+  AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) { return attn_->forward(x, bias); }
+
+ private:
+  MultiheadAttention attn_;
+};
+TORCH_MODULE(AttentionWithRope);
+
+}  // namespace mdgen::model

@@ -1,0 +1,90 @@
+#include "core/model/layers.h"
+
+#include <vector>
+
+namespace mdgen::model {
+namespace {
+
+constexpr double kNormEpsilon = 1e-6;
+constexpr std::int64_t kFeedForwardFactor = 4;
+
+torch::nn::Sequential modulation(std::int64_t dim, std::int64_t parts) {
+  return torch::nn::Sequential(torch::nn::SiLU(), torch::nn::Linear(dim, parts * dim));
+}
+
+// The shifts, scales and gates of one block, each (B, 1, …, 1, C) to go with x of `dims` dimensions.
+std::vector<at::Tensor> modulations(torch::nn::Sequential& from, const at::Tensor& t, std::int64_t dims,
+                                    std::int64_t parts) {
+  at::Tensor all = from->forward(t);
+  for (std::int64_t i = 2; i < dims; ++i) all = all.unsqueeze(1);
+  return all.chunk(parts, -1);
+}
+
+at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+  return at::addcmul(shift, at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEpsilon), 1 + scale);
+}
+
+at::Tensor feed_forward(torch::nn::Linear& fc1, torch::nn::Linear& fc2, const at::Tensor& x) {
+  return fc2(at::gelu(fc1(x)));
+}
+
+}  // namespace
+
+IpaLayerImpl::IpaLayerImpl(const LayerSizes& sizes)
+    : adaLN_modulation_(modulation(sizes.dim, 6)),
+      ipa_norm_(torch::nn::LayerNormOptions({sizes.dim})),
+      ipa_(sizes.ipa),
+      mha_l_(sizes.dim, sizes.heads),
+      fc1_(sizes.dim, kFeedForwardFactor * sizes.dim),
+      fc2_(kFeedForwardFactor * sizes.dim, sizes.dim) {
+  register_module("adaLN_modulation", adaLN_modulation_);
+  register_module("ipa_norm", ipa_norm_);
+  register_module("ipa", ipa_);
+  register_module("mha_l", mha_l_);
+  register_module("fc1", fc1_);
+  register_module("fc2", fc2_);
+}
+
+at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
+                                 const at::Tensor& pair_bias, const at::Tensor& residue_bias) {
+  const auto m = modulations(adaLN_modulation_, t, x.dim(), 6);
+  at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias);
+  const at::Tensor normed = modulated_norm(y, m[0], m[1]).unsqueeze(1);
+  y = at::addcmul(y, m[2], mha_l_(normed, residue_bias).squeeze(1));
+  return at::addcmul(y, m[5], feed_forward(fc1_, fc2_, modulated_norm(y, m[3], m[4])));
+}
+
+LatentLayerImpl::LatentLayerImpl(const LayerSizes& sizes)
+    : adaLN_modulation_(modulation(sizes.dim, 9)),
+      mha_t_(sizes.dim, sizes.heads),
+      mha_l_(sizes.dim, sizes.heads),
+      fc1_(sizes.dim, kFeedForwardFactor * sizes.dim),
+      fc2_(kFeedForwardFactor * sizes.dim, sizes.dim) {
+  register_module("adaLN_modulation", adaLN_modulation_);
+  register_module("mha_t", mha_t_);
+  register_module("mha_l", mha_l_);
+  register_module("fc1", fc1_);
+  register_module("fc2", fc2_);
+}
+
+at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& residue_bias,
+                                    const at::Tensor& frame_bias) {
+  const auto m = modulations(adaLN_modulation_, t, x.dim(), 9);
+  at::Tensor y = at::addcmul(x, m[2], mha_l_(modulated_norm(x, m[0], m[1]), residue_bias));
+  const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
+  y = at::addcmul(y, m[5], mha_t_(by_residue, frame_bias).transpose(1, 2));
+  return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));
+}
+
+FinalLayerImpl::FinalLayerImpl(std::int64_t dim, std::int64_t latent_dim)
+    : linear_(dim, latent_dim), adaLN_modulation_(modulation(dim, 2)) {
+  register_module("linear", linear_);
+  register_module("adaLN_modulation", adaLN_modulation_);
+}
+
+at::Tensor FinalLayerImpl::forward(const at::Tensor& x, const at::Tensor& t) {
+  const auto m = modulations(adaLN_modulation_, t, x.dim(), 2);
+  return linear_(modulated_norm(x, m[0], m[1]));
+}
+
+}  // namespace mdgen::model
