@@ -1,12 +1,13 @@
 // The agent that holds one slot: registers with the coordinator, beats, starts and supervises one trainer
-// process.
+// process. The decisions are in agent_core.h; this is the loop around them.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
+
+#include "services/worker/stop_signal.h"
 
 namespace mdgen::worker {
 
@@ -17,14 +18,15 @@ struct AgentOptions {
   int local_rank = 0;             // among the agents of this host that were launched together
   int local_size = 1;
   std::chrono::milliseconds beat_interval{1000};
-  std::chrono::milliseconds connect_timeout{
-      30000};  // give up when the coordinator has not answered once by then
-  std::function<void(const std::string& worker_id)> ready;  // after registration
+  // Give up when the coordinator has not answered once by then.
+  std::chrono::milliseconds connect_timeout{30000};
+  std::function<void(const std::string& worker_id)> ready;  // after the first registration
 };
 
-// Runs until `stop` is set, the coordinator dismisses the agent, or it gives up connecting. Returns the exit
-// status: 0 after a dismissal or a stop, 1 when the coordinator was never reached or refused the agent. Call
-// from the main thread: trainers are tied to the thread that starts them.
-int run_agent(const AgentOptions& options, const std::atomic<bool>& stop);
+// Runs until `stop` is requested, the coordinator dismisses the agent, or it gives up connecting. Returns the
+// exit status: 0 after a dismissal or a stop, 1 when the coordinator was never reached or refused the agent.
+// Call from the main thread: trainers are tied to the thread that starts them. Throws Error when the options
+// make no sense (no such trainer, no such device).
+int run_agent(const AgentOptions& options, const StopSignal& stop);
 
 }  // namespace mdgen::worker

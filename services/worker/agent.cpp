@@ -1,0 +1,200 @@
+#include "services/worker/agent.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "core/base/identity.h"
+#include "core/base/log.h"
+#include "services/worker/agent_core.h"
+#include "services/worker/coordinator_link.h"
+#include "services/worker/mailbox.h"
+#include "services/worker/surroundings.h"
+#include "services/worker/trainer_process.h"
+#include "services/worker/trainer_server.h"
+
+namespace mdgen::worker {
+namespace {
+
+constexpr std::chrono::milliseconds kFlush{500};
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> result;
+  for (char** one = ::environ; *one != nullptr; ++one) result.emplace_back(*one);
+  return result;
+}
+
+std::string log_name(const v1::Assignment& assignment) {
+  return "rank-" + std::to_string(assignment.rank()) + ".attempt-" + std::to_string(assignment.attempt()) +
+         ".log";
+}
+
+std::filesystem::path find_trainer(const AgentOptions& options) {
+  const auto program = options.trainer.empty() ? program_folder() / "mdgen-trainer" : options.trainer;
+  if (::access(program.c_str(), X_OK) != 0) {
+    throw Error(ErrorCode::kNotFound, "no trainer program at " + program.string());
+  }
+  return std::filesystem::absolute(program);
+}
+
+// Carries out what the core decides.
+class AgentLoop {
+ public:
+  AgentLoop(const AgentOptions& options, const StopSignal& stop)
+      : options_(options),
+        stop_(stop),
+        program_(find_trainer(options)),
+        registration_(describe_host()),
+        link_(options.coordinator, link_handlers()),
+        core_({.beat_interval = options.beat_interval, .connect_timeout = options.connect_timeout},
+              clock_.steady()) {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    registration_.set_device(
+        device_name(options.device, visible == nullptr ? "" : visible, options.local_rank));
+    registration_.set_local_rank(options.local_rank);
+    registration_.set_local_size(options.local_size);
+    registration_.set_incarnation(make_uuid());
+  }
+
+  int run() {
+    while (!status_) {
+      wait();
+      for (auto& letter : mailbox_.take()) {
+        if (letter.trainer == 0 || letter.trainer == trainer_number_) tell(letter.event);
+      }
+      if (process_) {
+        if (auto exit = process_->reap()) on_exit(std::move(*exit));
+      }
+      if (stop_.requested() && !std::exchange(stop_seen_, true)) tell(StopRequested{});
+      tell(Tick{});
+    }
+    end_trainer();
+    link_.close(kFlush);
+    return *status_;
+  }
+
+ private:
+  CoordinatorLink::Handlers link_handlers() {
+    return {.message =
+                [this](const v1::CoordinatorMessage& message) {
+                  mailbox_.post({0, Ordered{message}});
+                },
+            .down =
+                [this](const grpc::Status& status) {
+                  mailbox_.post({0, LinkDown{link_loss(status), status.error_message()}});
+                }};
+  }
+
+  TrainerServer::Handlers trainer_handlers(std::uint64_t number) {
+    return {.message =
+                [this, number](const v1::TrainerMessage& said) {
+                  mailbox_.post({number, TrainerSaid{said}});
+                },
+            .ended =
+                [this, number] {
+                  mailbox_.post({number, TrainerStreamEnded{}});
+                },
+            .exchange =
+                [this](const v1::ExchangeRequest& request, TrainerServer::ExchangeDone done) {
+                  return link_.exchange(request, std::move(done));
+                }};
+  }
+
+  void wait() {
+    std::array<pollfd, 3> watched{{{mailbox_.fd(), POLLIN, 0},
+                                   {process_ ? process_->pidfd() : -1, POLLIN, 0},
+                                   {stop_seen_ ? -1 : stop_.fd(), POLLIN, 0}}};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(core_.wake_at() - clock_.steady());
+    ::poll(watched.data(), watched.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+  }
+
+  void tell(const Event& event) {
+    for (auto& action : core_.handle(event, clock_.steady())) {
+      if (!status_) std::visit([this](auto& one) { carry_out(one); }, action);
+    }
+  }
+
+  void carry_out(OpenLink& open) {
+    if (open.new_incarnation) registration_.set_incarnation(make_uuid());
+    registration_.clear_running();
+    for (auto& id : open.running) *registration_.add_running() = std::move(id);
+    try {
+      registration_.set_address(local_address_towards(options_.coordinator));
+      link_.open(registration_);
+    } catch (const Error& error) {
+      mailbox_.post({0, LinkDown{LinkLoss::kUnreachable, error.what()}});
+    }
+  }
+  void carry_out(AbandonLink&) { link_.abandon(); }
+  void carry_out(LinkUp& up) {
+    link_.release();
+    if (up.first && options_.ready) options_.ready(up.worker_id);
+  }
+  void carry_out(Send& send) { link_.send(std::move(send.message)); }
+  void carry_out(Tell& tell) {
+    if (server_) server_->send(std::move(tell.order));
+  }
+  void carry_out(KillTrainer&) {
+    if (process_) process_->kill();
+  }
+  void carry_out(Leave& leave) { status_ = leave.status; }
+  void carry_out(Spawn& spawn) {
+    const v1::Assignment& assignment = spawn.assignment;
+    const std::uint64_t number = ++trainer_number_;
+    try {
+      server_ = std::make_unique<TrainerServer>(trainer_handlers(number));
+      const auto environment = own_environment();
+      TrainerCommand command{
+          .program = program_,
+          .environment = trainer_environment(environment, assignment.threads()),
+          .socket = server_->trainer_end(),
+          .log_file = std::filesystem::path(assignment.run_folder()) / "logs" / log_name(assignment)};
+      process_ = std::make_unique<TrainerProcess>(command);
+      server_->close_trainer_end();
+    } catch (const std::exception& error) {
+      server_.reset();
+      mailbox_.post({number, SpawnFailed{error.what()}});
+    }
+  }
+
+  void on_exit(v1::ProcessExit exit) {
+    process_.reset();
+    tell(TrainerExited{std::move(exit)});
+  }
+
+  void end_trainer() {
+    process_.reset();
+    server_.reset();
+  }
+
+  const AgentOptions& options_;
+  const StopSignal& stop_;
+  std::filesystem::path program_;
+  v1::Register registration_;
+  SystemClock clock_;
+  Mailbox mailbox_;
+  CoordinatorLink link_;
+  AgentCore core_;
+  std::uint64_t trainer_number_ = 0;
+  std::unique_ptr<TrainerServer> server_;
+  std::unique_ptr<TrainerProcess> process_;
+  bool stop_seen_ = false;
+  std::optional<int> status_;
+};
+
+}  // namespace
+
+int run_agent(const AgentOptions& options, const StopSignal& stop) {
+  local_address_towards(options.coordinator);
+  return AgentLoop(options, stop).run();
+}
+
+}  // namespace mdgen::worker

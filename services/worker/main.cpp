@@ -1,0 +1,98 @@
+// mdgen-worker: the agent of one slot.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "launcher/binding.h"
+#include "launcher/environment.h"
+#include "services/worker/agent.h"
+
+namespace {
+
+mdgen::worker::StopSignal* stop_signal = nullptr;
+pid_t owner = 0;
+
+// An agent that mdgen-launch owns gets the signals of its whole job, and stops only when its owner is gone:
+// it is the owner that decides what a signal to the job means.
+void on_signal(int) {
+  if (owner == 0 || ::getppid() != owner) stop_signal->request();
+}
+
+void handle_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(number, &action, nullptr);
+  for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("Holds one slot: registers with a coordinator and runs the trainers that it assigns.",
+               "mdgen-worker");
+  app.set_version_flag("--version", MDGEN_VERSION);
+  mdgen::worker::AgentOptions options;
+  std::optional<int> local_rank, local_size;
+  double connect_timeout = 30;
+  app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")
+      ->envname("MDGEN_ADDRESS")
+      ->required();
+  app.add_option("--device", options.device, "cpu, cuda (the GPU of the local rank) or cuda:N")
+      ->capture_default_str();
+  app.add_option("--trainer", options.trainer,
+                 "the trainer program (default: mdgen-trainer beside this one)");
+  app.add_option("--local_rank", local_rank, "place among the agents of this host (default: the launcher's)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--local_size", local_size, "agents on this host (default: the launcher's)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--connect_timeout", connect_timeout, "seconds to wait for the coordinator's first answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--owner", owner, "process id of the parent that this agent must not outlive")->group("");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  mdgen::init_logging("worker");
+  try {
+    mdgen::worker::StopSignal stop;
+    stop_signal = &stop;
+    handle_signals();
+    if (owner != 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != owner) return 0;
+    }
+    const auto environment = mdgen::launcher::current_environment();
+    const auto place = mdgen::launcher::find_place(environment);
+    options.local_rank = local_rank.value_or(place.local_rank);
+    options.local_size = local_size.value_or(place.local_size);
+    options.connect_timeout = std::chrono::milliseconds(static_cast<long>(connect_timeout * 1000));
+    options.ready = [](const std::string& id) {
+      std::printf("ready worker=%s\n", id.c_str());
+      std::fflush(stdout);
+    };
+    mdgen::launcher::widen_binding(environment);
+    const int status = mdgen::worker::run_agent(options, stop);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) std::signal(number, SIG_IGN);
+    return status;
+  } catch (const mdgen::Error& error) {
+    std::fprintf(stderr, "mdgen-worker: %s\n", error.what());
+    return error.code() == mdgen::ErrorCode::kInvalidArgument ? 2 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mdgen-worker: %s\n", error.what());
+    return 1;
+  }
+}
