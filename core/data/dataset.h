@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <future>
 #include <memory>
-#include <vector>
 
 #include "core/data/batch.h"
 #include "core/data/plan.h"
@@ -34,14 +32,15 @@ class Dataset {
 };
 
 // Reads micro-batches ahead with `threads` threads (0: in get(), on the caller's thread). The order of get()
-// calls is the order of push() calls. Not thread-safe itself.
+// calls is the order of push() calls. At most threads + 1 micro-batches are held or being read; push() never
+// waits. Not thread-safe itself; `dataset` must outlive it.
 class Prefetcher {
  public:
   Prefetcher(const Dataset& dataset, int threads);
   ~Prefetcher();
   void push(std::int64_t epoch, MicroBatch samples);
-  Batch get();  // throws what load() threw
-  void clear();
+  Batch get();   // throws what load() threw
+  void clear();  // forgets what was pushed and not yet got
 
  private:
   struct State;

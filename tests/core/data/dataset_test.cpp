@@ -1,0 +1,243 @@
+#include "core/data/dataset.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <span>
+
+#include "core/base/error.h"
+#include "core/data/features.h"
+#include "core/format/npy.h"
+#include "core/format/safetensors.h"
+#include "core/protein/residue_constants.h"
+#include "data_fixture.h"
+
+namespace mdgen::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+at::Tensor golden(const format::SafetensorsFile& file, const std::string& name) {
+  const format::TensorInfo& info = file.tensors().at(name);
+  const auto dtype = info.dtype == "I64" ? at::kLong : at::kFloat;
+  return at::from_blob(const_cast<std::byte*>(file.bytes(name).data()), info.shape, dtype).clone();
+}
+
+void expect_close(const at::Tensor& got, const at::Tensor& expected, double tolerance) {
+  ASSERT_EQ(got.sizes(), expected.sizes());
+  EXPECT_LE((got - expected).abs().max().item<double>(), tolerance);
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::vector<at::Tensor> tensors(const Batch& b) {
+  return {b.trans, b.rots, b.torsions, b.torsion_mask, b.seqres, b.mask, b.flow_time, b.noise};
+}
+
+// The reference's own frames and torsions for a real conformation of all twenty residues.
+TEST(Dataset, GoldenGeometry_FromArrayToFeatures) {
+  const format::SafetensorsFile file(std::filesystem::path(MDGEN_SOURCE_DIR) /
+                                     "tests/golden/geometry.safetensors");
+  const at::Tensor atom14 = golden(file, "atom14");
+  const at::Tensor types = golden(file, "seqres");
+  const at::Tensor torsion_mask = golden(file, "torsion_mask");
+  std::string sequence;
+  for (std::int64_t i = 0; i < types.size(0); ++i)
+    sequence += protein::kResidueLetters[static_cast<std::size_t>(types[i].item<std::int64_t>())];
+
+  testing::TempDir folder;
+  format::write_npy(
+      folder / "g.npy", "<f4", atom14.sizes(),
+      std::as_bytes(std::span(atom14.data_ptr<float>(), static_cast<std::size_t>(atom14.numel()))));
+  std::ofstream(folder / "g.csv") << "name,seqres\ng," << sequence << "\n";
+  v1::JobSpec spec;
+  spec.mutable_data()->set_train_split(folder / "g.csv");
+  spec.mutable_data()->set_data_dir(folder.path());
+  spec.mutable_data()->set_num_frames(3);
+  spec.mutable_loop()->set_no_validate(true);
+  const Batch batch = Dataset(spec, build_manifest(spec).manifest.train(), kChannels).load(0, {0});
+
+  expect_close(batch.trans[0], golden(file, "frames.trans"), 0);
+  expect_close(batch.rots[0], golden(file, "frames.rots"), 2e-6);
+  EXPECT_TRUE(at::equal(batch.seqres[0], types));
+  EXPECT_TRUE(at::equal(batch.mask[0], at::ones({20})));
+  EXPECT_TRUE(at::equal(batch.torsion_mask[0], torsion_mask[0]));
+  const at::Tensor defined = torsion_mask.unsqueeze(-1);
+  expect_close(batch.torsions[0] * defined, golden(file, "torsions") * defined, 2e-5);
+}
+
+TEST(Dataset, SyntheticTorsions_ComeBack) {
+  const DataFixture data({.lengths = {12, 20}, .dtype = "<f4"});
+  for (const std::uint32_t sample : {0U, 1U, 2U, 3U, 4U, 5U}) {
+    const Batch batch = data.dataset().load(2, {sample});
+    const Window w = data.window(2, sample);
+    const std::uint64_t seed = data.replica_seed(sample, w);
+    double worst = 0;
+    std::int64_t checked = 0;
+    for (std::int64_t l = 0; l < batch.mask.sum().item<std::int64_t>(); ++l) {
+      for (std::int64_t k = 0; k < 7; ++k) {
+        if (batch.torsion_mask[0][l][k].item<float>() == 0) continue;
+        for (std::int64_t t = 0; t < 6; ++t, ++checked) {
+          const double angle =
+              testing::synthetic_torsion(seed, w.crop_start + static_cast<int>(l), static_cast<int>(k),
+                                         static_cast<int>(w.frame_start + t));
+          const at::Tensor got = batch.torsions[0][t][l][k];
+          worst = std::max(worst, std::abs(got[0].item<double>() - std::sin(angle)));
+          worst = std::max(worst, std::abs(got[1].item<double>() - std::cos(angle)));
+        }
+      }
+    }
+    EXPECT_LT(worst, 2e-3);  // the tables' ideal chi frames have three digits
+    EXPECT_GT(checked, 6 * 12 * 3);
+  }
+}
+
+TEST(Dataset, Crop_KeepsWhatTheWholeProteinGives) {
+  const DataFixture cropped({.lengths = {20}}, 6, 7);
+  const DataFixture whole({.lengths = {20}}, 6, 20);
+  std::set<int> starts;
+  for (std::uint32_t sample = 0; sample < 12; ++sample) {
+    const Batch part = cropped.dataset().load(0, {sample});
+    const Batch all = whole.dataset().load(0, {sample});
+    const Window w = cropped.window(0, sample);
+    ASSERT_EQ(w.frame_start, whole.window(0, sample).frame_start);
+    const auto same = [&](const at::Tensor& a, const at::Tensor& b, std::int64_t dim) {
+      return at::equal(a, b.narrow(dim, w.crop_start, 7));
+    };
+    EXPECT_TRUE(same(part.trans, all.trans, 2));
+    EXPECT_TRUE(same(part.rots, all.rots, 2));
+    EXPECT_TRUE(same(part.torsions, all.torsions, 2));
+    EXPECT_TRUE(same(part.torsion_mask, all.torsion_mask, 1));
+    EXPECT_TRUE(same(part.seqres, all.seqres, 1));
+    EXPECT_TRUE(same(part.noise, all.noise, 2));
+    EXPECT_TRUE(at::equal(part.flow_time, all.flow_time));
+    EXPECT_EQ(part.torsion_mask[0][0][1].item<float>(), w.crop_start > 0 ? 1 : 0);  // phi needs a predecessor
+    starts.insert(w.crop_start);
+  }
+  EXPECT_GT(starts.size(), 3U);
+}
+
+TEST(Dataset, ShorterThanCrop_IsPadded) {
+  const DataFixture data({.lengths = {12}}, 6, 15);
+  const Batch batch = data.dataset().load(0, {0});
+  EXPECT_EQ(batch.trans.sizes(), (at::IntArrayRef{1, 6, 15, 3}));
+  EXPECT_EQ(batch.rots.sizes(), (at::IntArrayRef{1, 6, 15, 3, 3}));
+  EXPECT_EQ(batch.torsions.sizes(), (at::IntArrayRef{1, 6, 15, 7, 2}));
+  EXPECT_EQ(batch.torsion_mask.sizes(), (at::IntArrayRef{1, 15, 7}));
+  EXPECT_EQ(batch.seqres.sizes(), (at::IntArrayRef{1, 15}));
+  EXPECT_EQ(batch.noise.sizes(), (at::IntArrayRef{1, 6, 15, kChannels}));
+  EXPECT_EQ(batch.flow_time.sizes(), (at::IntArrayRef{1}));
+  EXPECT_TRUE(at::equal(batch.mask[0], at::cat({at::ones({12}), at::zeros({3})})));
+  EXPECT_TRUE(at::equal(batch.rots.narrow(2, 12, 3), at::eye(3).expand({1, 6, 3, 3, 3})));
+  for (const at::Tensor& padded :
+       {batch.trans.narrow(2, 12, 3), batch.torsions.narrow(2, 12, 3), batch.torsion_mask.narrow(1, 12, 3),
+        batch.noise.narrow(2, 12, 3), batch.seqres.narrow(1, 12, 3)})
+    EXPECT_EQ(padded.count_nonzero().item<std::int64_t>(), 0);
+  EXPECT_GT(batch.noise.narrow(2, 11, 1).abs().min().item<float>(), 0);
+  EXPECT_EQ(batch.tokens, 6 * 12);
+}
+
+TEST(Dataset, Noise_IsIndexedByFrameInTheWindowAndResidueInTheProtein) {
+  const DataFixture data({.lengths = {20}}, 6, 7);
+  const Batch batch = data.dataset().load(3, {5});
+  const DrawKey key{.seed = 137, .epoch = 3, .sample = 5};
+  const Window w = data.window(3, 5);
+  std::vector<float> expected(kChannels);
+  for (std::int64_t t = 0; t < 6; ++t) {
+    for (std::int32_t l = 0; l < 7; ++l) {
+      draw_noise(key, t, w.crop_start + l, expected);
+      const at::Tensor row = batch.noise[0][t][l];
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), row.data_ptr<float>()));
+    }
+  }
+  EXPECT_EQ(batch.flow_time[0].item<float>(), draw_flow_time(key));
+  EXPECT_EQ(batch.sample_hashes, std::vector<std::uint64_t>{sample_hash(key, w, draw_flow_time(key))});
+}
+
+TEST(Dataset, Sample_IsTheSameInAnyBatch) {
+  const DataFixture data({.lengths = {12, 20, 31}});
+  const Dataset dataset = data.dataset();
+  const Batch together = dataset.load(1, {7, 2, 9, 4, 2});
+  const MicroBatch order = {7, 2, 9, 4, 2};
+  std::int64_t tokens = 0;
+  for (std::size_t row = 0; row < order.size(); ++row) {
+    const Batch alone = dataset.load(1, {order[row]});
+    const auto a = tensors(together);
+    const auto b = tensors(alone);
+    for (std::size_t i = 0; i < a.size(); ++i)
+      EXPECT_TRUE(at::equal(a[i][static_cast<std::int64_t>(row)], b[i][0]))
+          << "row " << row << ", tensor " << i;
+    EXPECT_EQ(together.sample_hashes[row], alone.sample_hashes[0]);
+    tokens += alone.tokens;
+  }
+  EXPECT_EQ(together.tokens, tokens);
+  EXPECT_EQ(together.sample_hashes[1], together.sample_hashes[4]);
+}
+
+TEST(Dataset, EpochsDiffer_ValidationDoesNot) {
+  const DataFixture data;
+  const Dataset dataset = data.dataset();
+  EXPECT_FALSE(at::equal(dataset.load(0, {0}).noise, dataset.load(1, {0}).noise));
+  EXPECT_TRUE(
+      at::equal(dataset.load(kValidationEpoch, {0}).noise, dataset.load(kValidationEpoch, {0}).noise));
+}
+
+TEST(Dataset, HalfPrecision_IsWidened) {
+  const DataFixture half({.dtype = "<f2"});
+  const DataFixture full({.dtype = "<f4"});
+  const at::Tensor a = half.dataset().load(0, {0}).trans;
+  const at::Tensor b = full.dataset().load(0, {0}).trans;
+  EXPECT_TRUE(at::equal(a, b.to(at::kHalf).to(at::kFloat)));
+  EXPECT_EQ(a.scalar_type(), at::kFloat);
+}
+
+TEST(Dataset, WithoutAtlas_NoCropAndEqualLengthsOnly) {
+  const DataFixture data({.lengths = {12, 20}, .replicas = 0}, 6, 7);
+  const Dataset dataset = data.dataset();
+  EXPECT_EQ(dataset.load(0, {1}).trans.size(2), 20);
+  EXPECT_EQ(dataset.load(0, {0, 2}).trans.size(2), 12);
+  EXPECT_THAT(message_of([&] {
+                dataset.load(0, {0, 1});
+              }),
+              HasSubstr("synth0 (12 residues) and synth1 (20) cannot share a batch without atlas"));
+}
+
+TEST(Dataset, Cost_IsResiduesInTheWindowTimesFrames) {
+  const DataFixture atlas({.lengths = {12, 20}}, 6, 15);
+  EXPECT_EQ(atlas.dataset().cost(0), 72.0);
+  EXPECT_EQ(atlas.dataset().cost(1), 90.0);
+  EXPECT_EQ(atlas.dataset().cost(2), 72.0);
+  EXPECT_EQ(DataFixture({.lengths = {12, 20}, .replicas = 0}).dataset().cost(1), 120.0);
+}
+
+TEST(Dataset, BadFile_IsNamed) {
+  const DataFixture data({.lengths = {12}, .frames = 6, .replicas = 1});
+  const std::filesystem::path file = data.made.data_dir / "synth0_R1.npy";
+  const Dataset dataset = data.dataset();
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 2);
+  EXPECT_THAT(message_of([&] { dataset.load(0, {0}); }), HasSubstr(file.string() + ": has "));
+  std::filesystem::remove(file);
+  EXPECT_THAT(message_of([&] { dataset.load(0, {0}); }), HasSubstr(file.string() + ": cannot open"));
+}
+
+TEST(Dataset, BadArguments_Throw) {
+  const DataFixture data;
+  EXPECT_THAT(message_of([&] { data.dataset().load(0, {}); }), HasSubstr("0 samples"));
+  EXPECT_THAT(message_of([&] { data.dataset().load(-1, {0}); }), HasSubstr("epoch -1"));
+  EXPECT_THAT(message_of([&] { Dataset(data.spec, {}, kChannels); }), HasSubstr("without entries"));
+}
+
+}  // namespace
+}  // namespace mdgen::data
