@@ -64,7 +64,10 @@ std::string spec_digest(const JobSpec& resolved);
 // For --help: every flag with its default and help, by group.
 std::string flags_help();
 
-// For docs/spec.md: a Markdown table of every field.
+// docs/spec.md: Markdown tables of every field.
 std::string markdown_table();
+
+// A spec to start from: what is required, and every other field that works as a comment with its default.
+std::string commented_yaml();
 
 }  // namespace mdgen::config

@@ -1,0 +1,191 @@
+#include "services/client/command_line.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+
+#include "core/base/error.h"
+#include "services/client/format.h"
+#include "services/client/verbs.h"
+
+namespace mdgen::client {
+namespace {
+
+using Verb = ExitCode (*)(const Options&, const Surroundings&);
+
+ExitCode print_version(const Options&, const Surroundings& world) {
+  world.out << "mdgenctl " << MDGEN_VERSION << '\n';
+  return kExitOk;
+}
+
+// CLI11's view of the command line.
+class CommandLine {
+ public:
+  CommandLine() : app_("Talks to the MDGen coordinator: submits jobs and tells how they are.", "mdgenctl") {
+    app_.set_version_flag("--version", std::string("mdgenctl ") + MDGEN_VERSION);
+    app_.require_subcommand(0, 1);
+    app_.fallthrough();
+    app_.add_option("--address", options.address, "the coordinator, HOST:PORT (default: MDGEN_ADDRESS)");
+    app_.add_option_function<std::string>(
+        "-o,--output", [this](const std::string& name) { options.output = output_named(name); },
+        "table, json or yaml (default: table)");
+    add_spec_verbs();
+    add_job_verbs();
+    add_other_verbs();
+    app_.footer(
+        "Exit codes: 0 done or SUCCEEDED, 1 refused by the server or FAILED, 2 usage or refused spec,\n"
+        "3 CANCELLED, 4 connection lost, 75 come again.");
+  }
+
+  CLI::App& app() { return app_; }
+  Options options;
+  Verb verb = nullptr;
+
+ private:
+  CLI::App* add(const std::string& name, const std::string& help, Verb run) {
+    CLI::App* app = app_.add_subcommand(name, help);
+    app->callback([this, run] { verb = run; });
+    return app;
+  }
+
+  void add_patience(CLI::App* app) {
+    app->add_option_function<double>(
+           "--reconnect-for", [this](double s) { options.patience.reconnect_for = milliseconds_of(s); },
+           "seconds without the coordinator after which the connection counts as lost (default: 60)")
+        ->check(at_least(0));
+    app->add_option_function<double>(
+           "--interval", [this](double s) { options.patience.interval = milliseconds_of(s); },
+           "seconds between two looks at the job (default: 1)")
+        ->check(at_least(0.05));
+  }
+
+  void add_spec_options(CLI::App* app) {
+    app->add_option("-f,--file", options.file, "the job spec, YAML or JSON; - is standard input");
+    app->add_option("--set", options.assignments, "set one field: optim.lr=1e-3")
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+    app->footer("After -- come the reference's training flags and ours (all: mdgenctl spec).");
+  }
+
+  void add_spec_verbs() {
+    CLI::App* submit_app = add("submit", "submit a job", &submit);
+    add_spec_options(submit_app);
+    submit_app->add_flag("--dry-run", options.dry_run, "print the complete spec; submit nothing");
+    submit_app->add_flag("--follow", options.follow, "stay until the job has ended");
+    add_patience(submit_app);
+    add_spec_options(add("validate", "check a job spec without the coordinator", &validate));
+    CLI::App* init_app = add("init", "write a commented job spec", &init);
+    init_app->add_option("file", options.file, "where to; - is standard output (default: job.yaml)");
+    CLI::App* spec_app = add("spec", "list every field of a job spec", &describe_spec);
+    spec_app->add_flag("--markdown", options.markdown, "as docs/spec.md");
+  }
+
+  CLI::App* add_job_verb(const std::string& name, const std::string& help, Verb run) {
+    CLI::App* app = add(name, help, run);
+    app->add_option("job", options.job, "the job's id, or its name if only one has it")->required();
+    return app;
+  }
+
+  void add_job_verbs() {
+    add_job_verb("status", "show one job", &status);
+    add_patience(add_job_verb("watch", "follow a job until it has ended", &watch));
+    CLI::App* logs_app = add_job_verb("logs", "print a rank's log", &logs);
+    logs_app->add_flag("-f,--follow", options.follow, "go on until the job has ended");
+    logs_app->add_option("--rank", options.rank, "whose (default: 0)")->check(at_least(0));
+    logs_app->add_option("--attempt", options.attempt, "of one start of that rank only (default: all)");
+    add_patience(logs_app);
+    CLI::App* cancel_app = add_job_verb("cancel", "end a job; it writes a checkpoint first", &cancel);
+    cancel_app
+        ->add_option("--grace", options.grace_seconds,
+                     "seconds for that; 0: end at once, without a checkpoint (default: 60)")
+        ->check(at_least(0));
+  }
+
+  void add_other_verbs() {
+    CLI::App* list_app = add("list", "list jobs, the newest first", &list);
+    list_app->add_option("--limit", options.limit, "at most this many (default: 100)")->check(at_least(1));
+    add("version", "print the version", &print_version);
+  }
+
+  static Output output_named(const std::string& name) {
+    static const std::map<std::string, Output> outputs = {
+        {"table", Output::kTable}, {"json", Output::kJson}, {"yaml", Output::kYaml}};
+    const auto found = outputs.find(name);
+    if (found == outputs.end()) {
+      throw CLI::ValidationError("-o", "\"" + name + "\" is none of table, json, yaml");
+    }
+    return found->second;
+  }
+
+  // CLI11's own range texts print the largest double in full.
+  static CLI::Validator at_least(double low) {
+    return CLI::Validator(
+        [low](const std::string& text) {
+          double number = 0;
+          if (CLI::detail::lexical_cast(text, number) && number >= low && number <= 1e9) return std::string();
+          return "\"" + text + "\" is not a number of at least " + fmt::format("{}", low);
+        },
+        "");
+  }
+
+  static std::chrono::milliseconds milliseconds_of(double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  }
+
+  CLI::App app_;
+};
+
+// What stands after the first "--"; CLI11 would take it for positional arguments.
+std::vector<std::string> take_flags(std::vector<std::string>& arguments) {
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+  if (dashes == arguments.end()) return {};
+  std::vector<std::string> flags(dashes + 1, arguments.end());
+  arguments.erase(dashes, arguments.end());
+  return flags;
+}
+
+ExitCode refuse_usage(const Surroundings& world, const std::string& text) {
+  world.err << "mdgenctl: " << one_line(text) << "; mdgenctl --help lists verbs and options" << std::endl;
+  return kExitUsage;
+}
+
+ExitCode run_verb(CommandLine& line, const Surroundings& world) {
+  const bool following = line.verb == &watch || (line.verb == &submit && line.options.follow);
+  try {
+    return line.verb(line.options, world);
+  } catch (const UsageError& error) {
+    world.err << "mdgenctl: " << one_line(error.what()) << std::endl;
+    return kExitUsage;
+  } catch (const Error& error) {
+    world.err << "mdgenctl: " << one_line(error.what()) << std::endl;
+    return exit_of_refusal(error.code(), following);
+  } catch (const std::exception& error) {
+    world.err << "mdgenctl: " << one_line(error.what()) << std::endl;
+    return kExitFailed;
+  }
+}
+
+}  // namespace
+
+ExitCode run_client(std::vector<std::string> arguments, const Surroundings& world) {
+  CommandLine line;
+  line.options.flags = take_flags(arguments);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    line.app().parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return line.app().exit(error, world.out, world.err), kExitOk;
+    return refuse_usage(world, error.what());
+  }
+  if (line.verb == nullptr) return refuse_usage(world, "a verb is missing");
+  if (!line.options.flags.empty() && line.verb != &submit && line.verb != &validate) {
+    return refuse_usage(world, "only submit and validate take flags after --");
+  }
+  if (line.verb == &init && line.options.file.empty()) line.options.file = "job.yaml";
+  return run_verb(line, world);
+}
+
+}  // namespace mdgen::client

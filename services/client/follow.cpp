@@ -1,0 +1,74 @@
+#include "services/client/follow.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "services/client/exit_code.h"
+#include "services/client/format.h"
+
+namespace mdgen::client {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstPause{250};
+constexpr milliseconds kLongestPause{5000};
+
+double seconds(Clock::Steady::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+void with_reconnect(const Surroundings& world, const Patience& patience, Clock::Steady& contact,
+                    const std::function<void()>& attempt,
+                    const std::function<void(const std::string&)>& note) {
+  bool is_away = false;
+  Clock::Steady lost_at = contact;
+  milliseconds pause = kFirstPause;
+  while (true) {
+    try {
+      attempt();
+      if (is_away) note("connected again");
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnavailable) throw;
+      const auto waited = world.clock.steady() - contact;
+      if (patience.reconnect_for == milliseconds(0)) throw;
+      if (waited >= patience.reconnect_for) {
+        throw Error(ErrorCode::kUnavailable,
+                    fmt::format("connection lost for {}: {}", duration_text(seconds(waited)), error.what()));
+      }
+      if (!is_away || contact != lost_at) {
+        note(fmt::format("{}; trying again for {}", one_line(error.what()),
+                         duration_text(seconds(patience.reconnect_for))));
+        pause = kFirstPause;
+      }
+      is_away = true;
+      lost_at = contact;
+    }
+    world.sleep(pause);
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+v1::Job follow(JobApi& api, const std::string& id, FollowView& view, const Patience& patience,
+               const Surroundings& world) {
+  v1::Job job = api.get(id);
+  Clock::Steady contact = world.clock.steady();
+  int told = 0;
+  while (true) {
+    for (; told < job.transitions_size(); ++told) view.on_transition(job.transitions(told));
+    view.on_progress(job);
+    if (is_final(job.state())) {
+      view.on_end(job);
+      return job;
+    }
+    world.sleep(patience.interval);
+    const auto look = [&] { job = api.get(job.id()); };
+    with_reconnect(world, patience, contact, look, [&](const std::string& text) { view.on_note(text); });
+    contact = world.clock.steady();
+  }
+}
+
+}  // namespace mdgen::client

@@ -1,0 +1,108 @@
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/identity.h"
+#include "core/config/json.h"
+#include "core/config/spec.h"
+#include "services/client/format.h"
+#include "services/client/verbs.h"
+
+namespace mdgen::client {
+namespace {
+
+constexpr std::chrono::milliseconds kPauseBeforeRetry{500};
+
+std::string read_spec_text(const std::string& file, const Surroundings& world) {
+  if (file != "-") return read_file(world.current_folder / file);
+  std::stringstream text;
+  text << world.in.rdbuf();
+  return text.str();
+}
+
+// The file, then the flags, then the assignments: the later wins.
+config::Resolved resolved_spec(const Options& options, const Surroundings& world) {
+  try {
+    config::JobSpec spec;
+    if (!options.file.empty()) {
+      const std::string source = options.file == "-" ? "standard input" : options.file;
+      spec = config::parse_yaml(read_spec_text(options.file, world), source);
+    }
+    config::apply_flags(spec, options.flags);
+    for (const std::string& assignment : options.assignments) config::apply_assignment(spec, assignment);
+    return config::resolve(std::move(spec), world.current_folder);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+void tell_warnings(const config::Resolved& resolved, const Surroundings& world) {
+  for (const std::string& warning : resolved.warnings) world.err << "warning: " << warning << '\n';
+}
+
+void print_spec(const config::JobSpec& spec, const Options& options, std::ostream& out) {
+  if (options.output == Output::kJson) {
+    out << config::message_to_json(spec, config::Unset::kLeaveOut).dump(2) << '\n';
+  } else {
+    out << config::to_yaml(spec);
+  }
+}
+
+// An answer that got lost is asked for again: the same request_id means the same job.
+v1::Job submit_once(JobApi& api, const config::JobSpec& spec, const Surroundings& world) {
+  const std::string request_id = make_uuid();
+  try {
+    return api.submit(spec, request_id);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnavailable) throw;
+  }
+  world.sleep(kPauseBeforeRetry);
+  return api.submit(spec, request_id);
+}
+
+void print_id(const v1::Job& job, const Options& options, const Surroundings& world) {
+  if (options.output == Output::kJson) {
+    world.out << config::Json{{"id", job.id()}}.dump() << std::endl;
+  } else if (options.output == Output::kYaml) {
+    world.out << yaml_text(config::Json{{"id", job.id()}}) << std::flush;
+  } else {
+    world.out << job.id() << std::endl;
+  }
+}
+
+}  // namespace
+
+ExitCode submit(const Options& options, const Surroundings& world) {
+  const config::Resolved resolved = resolved_spec(options, world);
+  tell_warnings(resolved, world);
+  if (options.dry_run) {
+    print_spec(resolved.spec, options, world.out);
+    return kExitOk;
+  }
+  const auto api = open_api(options, world);
+  const v1::Job job = submit_once(*api, resolved.spec, world);
+  print_id(job, options, world);
+  const std::string ctl = options.address.empty() ? "mdgenctl" : "mdgenctl --address " + options.address;
+  if (options.follow) {
+    world.err << "Ctrl-C leaves the job running; " << ctl << " cancel " << job.id() << " ends it\n";
+    return follow_to_end(*api, job.id(), options, world);
+  }
+  world.err << "next: " << ctl << " watch " << job.id() << " | " << ctl << " logs " << job.id() << " -f | "
+            << ctl << " cancel " << job.id() << '\n';
+  return kExitOk;
+}
+
+ExitCode validate(const Options& options, const Surroundings& world) {
+  const config::Resolved resolved = resolved_spec(options, world);
+  tell_warnings(resolved, world);
+  if (options.output != Output::kTable) {
+    print_spec(resolved.spec, options, world.out);
+  } else {
+    world.out << "ok: " << resolved.spec.name() << ", " << resolved.spec.workers().min() << " to "
+              << resolved.spec.workers().max() << " workers, global batch "
+              << resolved.spec.global_batch_size() << '\n';
+  }
+  return kExitOk;
+}
+
+}  // namespace mdgen::client

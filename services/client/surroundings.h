@@ -1,0 +1,28 @@
+// What the client's verbs touch of the world, so that tests put their own in place.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "core/base/clock.h"
+#include "services/client/job_api.h"
+
+namespace mdgen::client {
+
+struct Surroundings {
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+  bool is_terminal = false;              // whether `out` is one
+  std::string default_address;           // MDGEN_ADDRESS; may be empty
+  std::filesystem::path current_folder;  // relative paths of a spec start here
+  std::function<std::unique_ptr<JobApi>(const std::string& address)> connect;
+  const Clock& clock;
+  std::function<void(std::chrono::milliseconds)> sleep;
+};
+
+}  // namespace mdgen::client

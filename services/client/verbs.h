@@ -1,0 +1,57 @@
+// mdgenctl's verbs: each takes its options, does its work and returns the exit code. Errors are thrown.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/client/exit_code.h"
+#include "services/client/follow.h"
+#include "services/client/surroundings.h"
+
+namespace mdgen::client {
+
+enum class Output { kTable, kJson, kYaml };
+
+struct Options {
+  std::string address;
+  Output output = Output::kTable;
+  Patience patience;
+
+  std::string job;                       // of status, logs, cancel, watch
+  std::string file;                      // submit, validate: "-" is standard input; init: what it writes
+  std::vector<std::string> assignments;  // --set
+  std::vector<std::string> flags;        // after "--"
+  bool dry_run = false;
+  bool follow = false;
+  int rank = 0;
+  std::optional<int> attempt;
+  std::optional<int> grace_seconds;
+  int limit = 100;
+  bool markdown = false;
+};
+
+ExitCode submit(const Options& options, const Surroundings& world);
+ExitCode validate(const Options& options, const Surroundings& world);
+ExitCode watch(const Options& options, const Surroundings& world);
+ExitCode status(const Options& options, const Surroundings& world);
+ExitCode list(const Options& options, const Surroundings& world);
+ExitCode logs(const Options& options, const Surroundings& world);
+ExitCode cancel(const Options& options, const Surroundings& world);
+ExitCode init(const Options& options, const Surroundings& world);
+ExitCode describe_spec(const Options& options, const Surroundings& world);
+
+// A connection to options.address, else to world.default_address. Throws UsageError without either.
+std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& world);
+
+// Follows a job that is known to the server, telling of it on `world.out` (as JSON: on `world.err`, and the
+// ended job on `world.out`).
+ExitCode follow_to_end(JobApi& api, const std::string& id, const Options& options, const Surroundings& world);
+
+// The command line or the spec is wrong; nothing was sent.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace mdgen::client

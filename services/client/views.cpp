@@ -1,0 +1,43 @@
+#include "services/client/views.h"
+
+#include "services/client/format.h"
+
+namespace mdgen::client {
+namespace {
+
+constexpr const char* kClearLine = "\r\x1b[K";
+
+}  // namespace
+
+void LineView::on_transition(const v1::Transition& transition) {
+  out_ << transition_text(transition) << std::endl;
+}
+
+void LineView::on_progress(const v1::Job& job) {
+  if (job.step() == last_step_) return;
+  last_step_ = job.step();
+  out_ << progress_text(job) << std::endl;
+}
+
+void LineView::on_note(const std::string& text) { out_ << text << std::endl; }
+
+void LineView::on_end(const v1::Job& job) { out_ << outcome_text(job) << std::endl; }
+
+void TerminalView::keep(const std::string& line) { out_ << kClearLine << line << std::endl; }
+
+void TerminalView::on_transition(const v1::Transition& transition) { keep(transition_text(transition)); }
+
+void TerminalView::on_progress(const v1::Job& job) {
+  out_ << kClearLine << state_name(job.state());
+  if (job.step() > 0) out_ << "  " << progress_text(job);
+  out_ << std::flush;
+}
+
+void TerminalView::on_note(const std::string& text) { keep(text); }
+
+void TerminalView::on_end(const v1::Job& job) {
+  if (job.step() > 0) keep(progress_text(job));
+  keep(outcome_text(job));
+}
+
+}  // namespace mdgen::client

@@ -1,0 +1,37 @@
+#include <yaml-cpp/yaml.h>
+
+#include "services/client/format.h"
+
+namespace mdgen::client {
+namespace {
+
+void emit(YAML::Emitter& out, const config::Json& json) {
+  if (json.is_object()) {
+    out << YAML::BeginMap;
+    for (const auto& [key, value] : json.items()) {
+      out << YAML::Key << key << YAML::Value;
+      emit(out, value);
+    }
+    out << YAML::EndMap;
+  } else if (json.is_array()) {
+    out << YAML::BeginSeq;
+    for (const config::Json& item : json) emit(out, item);
+    out << YAML::EndSeq;
+  } else if (json.is_string()) {
+    out << YAML::DoubleQuoted << json.get_ref<const std::string&>();
+  } else if (json.is_null()) {
+    out << YAML::Null;
+  } else {
+    out << json.dump();
+  }
+}
+
+}  // namespace
+
+std::string yaml_text(const config::Json& json) {
+  YAML::Emitter out;
+  emit(out, json);
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace mdgen::client
