@@ -1,0 +1,195 @@
+#include "services/coordinator/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/identity.h"
+#include "services/coordinator/job_state.h"
+#include "services/coordinator/timestamps.h"
+
+namespace mdgen::coordinator {
+
+Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord> records, Now now)
+    : options_(options), epoch_(epoch), reconnect_until_(now.steady + options.reconnect_grace) {
+  for (JobRecord& stored : records) {
+    auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>(std::move(stored)));
+    by_id_[record.id()] = &record;
+    if (!record.request_id.empty()) by_request_[record.request_id] = &record;
+    if (!is_final(record.state())) restore(record, now);
+  }
+  settle(now);
+}
+
+void Engine::restore(JobRecord& record, Now now) {
+  if (record.cancelling()) record.desired.deadline = now.steady + record.desired.grace;
+  if (!record.has_open_generation()) return;
+  Generation& generation = *record.generation;
+  generation.lease_granted = now.steady;
+  generation.last_step = record.ledger.last_step();
+  const bool stopping = record.state() == v1::JOB_STATE_CANCELLING;
+  for (Member& member : generation.members) {
+    member.connected = false;
+    member.stop_sent = stopping;
+    member.last_heard = now.steady;
+  }
+  rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
+  record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
+                      record.ledger.last_step(), "");
+  if (record.state() == v1::JOB_STATE_STARTING) {
+    fail(now, record,
+         {Evidence::Kind::kWorkerLost, 0, "CoordinatorRestarted",
+          "the coordinator was restarted while generation " + std::to_string(generation.number) + " was forming", true});
+  } else if (record.state() == v1::JOB_STATE_RECOVERING) {
+    fail(now, record, {Evidence::Kind::kWorkerLost, 0, record.job.reason(), record.job.message(), true});
+  } else {
+    generation.members[0].started = true;
+  }
+}
+
+const v1::Job* Engine::find_request(const std::string& request_id) const {
+  const auto found = by_request_.find(request_id);
+  return request_id.empty() || found == by_request_.end() ? nullptr : &found->second->job;
+}
+
+void Engine::check_folder(const v1::JobSpec& spec, const FolderFacts& facts) const {
+  const std::string folder = facts.folder.string();
+  const JobRecord* owner = nullptr;
+  for (const auto& other : jobs_) {
+    if (other->job.run_folder() != folder) continue;
+    if (!is_final(other->state()))
+      throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + other->id() + ", which is " +
+                                                 state_name(other->state()) + ": choose another name");
+    owner = other.get();
+  }
+  const std::string& resume = spec.resume();
+  if (resume == "require" && !facts.has_checkpoints)
+    throw Error(ErrorCode::kFailedPrecondition, "resume: require, but run folder " + folder + " holds no checkpoint");
+  if (resume == "fresh" && facts.used)
+    throw Error(ErrorCode::kAlreadyExists,
+                "resume: fresh, but run folder " + folder + " is used already" +
+                    (owner == nullptr ? std::string() : " (by job " + owner->id() + ")") + ": choose another name");
+  if (resume == "auto" && owner != nullptr && facts.has_checkpoints)
+    throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + owner->id() + ", which is " +
+                                               state_name(owner->state()) +
+                                               ": choose another name, or continue it with resume: require");
+}
+
+const v1::Job& Engine::submit(Now now, const v1::JobSpec& spec, const std::string& request_id,
+                              const FolderFacts& facts) {
+  if (const v1::Job* earlier = find_request(request_id)) return *earlier;
+  check_folder(spec, facts);
+  auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>());
+  v1::Job& job = record.job;
+  do {
+    job.set_id(make_short_id());
+  } while (by_id_.contains(job.id()));
+  job.set_name(spec.name());
+  job.set_run_folder(facts.folder.string());
+  *job.mutable_spec() = spec;
+  *job.mutable_created_at() = to_timestamp(now.wall);
+  record.request_id = request_id;
+  record.last_generation = facts.last_generation;
+  record.earlier_attempts = facts.last_attempt;
+  by_id_[job.id()] = &record;
+  if (!request_id.empty()) by_request_[request_id] = &record;
+  apply(now, record, ChangeState{v1::JOB_STATE_VALIDATING, "Submitted", "the data set is being examined"});
+  settle(now);
+  return job;
+}
+
+const v1::Job& Engine::cancel(Now now, const std::string& id, std::chrono::seconds grace) {
+  JobRecord& record = this->record(job(id).id());
+  if (is_final(record.state())) check_transition(record.id(), record.state(), v1::JOB_STATE_CANCELLING);
+  const Clock::Steady deadline = now.steady + grace;
+  if (!record.cancelling() || deadline < record.desired.deadline) {
+    record.desired = {Desired::Goal::kCancel, grace, deadline};
+    record.mark(JobRecord::Unsaved::kState);
+  }
+  settle(now);
+  return record.job;
+}
+
+const JobRecord& Engine::job(const std::string& id_or_name) const {
+  if (const auto found = by_id_.find(id_or_name); found != by_id_.end()) return *found->second;
+  const JobRecord* named = nullptr;
+  std::string ids;
+  int count = 0;
+  for (const auto& record : jobs_) {
+    if (record->job.name() != id_or_name) continue;
+    named = record.get();
+    ids += (count++ == 0 ? "" : ", ") + record->id();
+  }
+  if (count == 0) throw Error(ErrorCode::kNotFound, "there is no job " + id_or_name);
+  if (count > 1)
+    throw Error(ErrorCode::kFailedPrecondition,
+                std::to_string(count) + " jobs are named " + id_or_name + ": use one of the ids " + ids);
+  return *named;
+}
+
+std::vector<const JobRecord*> Engine::jobs() const {
+  std::vector<const JobRecord*> list;
+  for (const auto& record : jobs_) list.push_back(record.get());
+  return list;
+}
+
+void Engine::validated(Now now, const std::string& job_id, Validated result) {
+  JobRecord& record = this->record(job_id);
+  if (record.state() != v1::JOB_STATE_VALIDATING) return;
+  record.job.set_total_steps(result.total_steps);
+  record.job.set_manifest_digest(result.manifest.digest());
+  for (std::string& warning : result.warnings) record.job.add_warnings(std::move(warning));
+  record.manifest = std::move(result.manifest);
+  record.plan_digest = std::move(result.plan_digest);
+  record.manifest_unsaved = true;
+  apply(now, record,
+        ChangeState{v1::JOB_STATE_QUEUED, "Validated",
+                    "the data set is good: " + std::to_string(record.manifest.train().entries_size()) +
+                        " training entries, " + std::to_string(result.total_steps) + " steps"});
+  settle(now);
+}
+
+void Engine::validation_failed(Now now, const std::string& job_id, const std::string& reason,
+                               const std::string& message) {
+  JobRecord& record = this->record(job_id);
+  if (record.state() != v1::JOB_STATE_VALIDATING) return;
+  apply(now, record, ChangeState{v1::JOB_STATE_FAILED, reason, message});
+  settle(now);
+}
+
+void Engine::save(JobStore& store, Now now) {
+  std::vector<const JobRecord*> dirty;
+  for (const auto& record : jobs_) {
+    const bool due = !record->saved_at || now.steady - *record->saved_at >= options_.save_interval;
+    const bool progress = record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
+    if (record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved || record->manifest_unsaved ||
+        (progress && due))
+      dirty.push_back(record.get());
+  }
+  if (dirty.empty()) return;
+  store.save(dirty);
+  for (const JobRecord* saved : dirty) {
+    JobRecord& record = *by_id_.at(saved->id());
+    record.unsaved = JobRecord::Unsaved::kNothing;
+    record.generation_unsaved = record.manifest_unsaved = false;
+    record.ledger.clear_pending();
+    record.saved_at = now.steady;
+  }
+}
+
+std::vector<Output> Engine::take_outputs() { return std::exchange(outputs_, {}); }
+
+JobRecord& Engine::record(const std::string& id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) throw Error(ErrorCode::kNotFound, "there is no job " + id);
+  return *found->second;
+}
+
+JobRecord* Engine::live_record(const v1::GenerationId& id) {
+  const auto found = by_id_.find(id.job_id());
+  if (found == by_id_.end()) return nullptr;
+  JobRecord* record = found->second;
+  return record->has_open_generation() && record->generation->number == id.generation() ? record : nullptr;
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,139 @@
+// The coordinator without sockets, threads, files or a clock: jobs, workers, generations. Every input is a
+// method call with the time; what is to be done comes out as outputs, which may be acted on only after save()
+// has stored the changes they follow from. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "mdgen/v1/job_service.pb.h"
+#include "mdgen/v1/worker_service.pb.h"
+#include "services/coordinator/job_record.h"
+#include "services/coordinator/options.h"
+#include "services/coordinator/reconcile.h"
+#include "services/coordinator/rendezvous.h"
+#include "services/coordinator/run_folder.h"
+#include "services/coordinator/worker_registry.h"
+
+namespace mdgen::coordinator {
+
+struct Now {
+  Clock::Steady steady;
+  Clock::Wall wall;
+};
+
+// Where records are kept. Implementations throw Error(kUnavailable) when they cannot.
+class JobStore {
+ public:
+  virtual ~JobStore() = default;
+  // Every job, oldest first. `live` ones with generation and manifest.
+  virtual std::vector<JobRecord> load() = 0;
+  // What the records' flags and ledgers say is unsaved, in one transaction, durable on return.
+  virtual void save(const std::vector<const JobRecord*>& records) = 0;
+  virtual std::vector<LedgerRecord> ledger(const std::string& job_id) = 0;
+};
+
+struct SendToAgent {
+  std::string worker_id;
+  v1::CoordinatorMessage message;
+};
+struct DropAgent {  // ends its stream
+  std::string worker_id;
+  std::string reason;
+};
+struct RequestManifest {
+  std::string job_id;
+  std::string run_folder;
+  v1::JobSpec spec;
+};
+using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer>;
+
+class Engine {
+ public:
+  // `epoch` counts the coordinator's starts; `records` are the jobs as they were stored.
+  Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord> records, Now now);
+
+  // --- clients ---
+  // The job of an earlier request with this id, or null.
+  const v1::Job* find_request(const std::string& request_id) const;
+  // Throws Error when the run folder cannot be had: kAlreadyExists naming the job that owns it,
+  // kFailedPrecondition when the spec's resume does not fit what lies there.
+  void check_folder(const v1::JobSpec& spec, const FolderFacts& facts) const;
+  const v1::Job& submit(Now now, const v1::JobSpec& spec, const std::string& request_id, const FolderFacts& facts);
+  // Throws Error(kFailedPrecondition) when the job has ended.
+  const v1::Job& cancel(Now now, const std::string& id, std::chrono::seconds grace);
+  // By id, or by name when only one job has it. Throws Error(kNotFound).
+  const JobRecord& job(const std::string& id_or_name) const;
+  std::vector<const JobRecord*> jobs() const;  // oldest first
+
+  // --- the data set ---
+  void validated(Now now, const std::string& job_id, Validated result);
+  void validation_failed(Now now, const std::string& job_id, const std::string& reason, const std::string& message);
+
+  // --- agents ---
+  // Returns the worker's id. Throws Error: kAlreadyExists naming the holder of the slot, kInvalidArgument.
+  std::string connect(Now now, const v1::Register& identity);
+  void beat(Now now, const std::string& worker_id, const v1::Beat& beat);
+  void trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
+  void disconnect(Now now, const std::string& worker_id, const std::string& how);
+  void exchange(Now now, const v1::ExchangeRequest& request, Ticket ticket);
+  void forget_exchange(Ticket ticket) { rendezvous_.forget(ticket); }
+  void dismiss_workers(const std::string& reason);
+  std::vector<const Worker*> workers() const { return registry_.all(); }
+
+  // Time passes: call several times a second.
+  void tick(Now now);
+
+  // Stores what has changed; throws what the store throws, and then everything is still to be saved.
+  void save(JobStore& store, Now now);
+  std::vector<Output> take_outputs();
+
+ private:
+  JobRecord& record(const std::string& id);
+  JobRecord* live_record(const v1::GenerationId& id);
+  void restore(JobRecord& record, Now now);
+
+  void settle(Now now);
+  bool reconcile_once(Now now, JobRecord& record, const std::vector<std::string>& offer);
+  void apply(Now now, JobRecord& record, const ChangeState& action);
+  void apply(Now now, JobRecord& record, const BuildManifest& action);
+  void apply(Now now, JobRecord& record, const OpenGeneration& action);
+  void apply(Now now, JobRecord& record, const StopTrainers& action);
+  void apply(Now now, JobRecord& record, const KillTrainers& action);
+  void apply(Now now, JobRecord& record, const RenewLease& action);
+  void apply(Now now, JobRecord& record, const CloseGeneration& action);
+  bool explain(JobRecord& record, const std::string& reason, const std::string& message);
+  void explain_waiting(const std::vector<Want>& wants, const Pool& pool);
+  v1::Assignment assignment(const JobRecord& record, const Member& member) const;
+
+  void adopt(Now now, const Worker& worker);
+  void on_started(JobRecord& record, const v1::StartReport& report);
+  void on_step(JobRecord& record, const v1::StepReport& report);
+  void on_checkpoint(JobRecord& record, const v1::CheckpointReport& report);
+  void on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
+  void trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit);
+  void fail(Now now, JobRecord& record, Evidence evidence);
+  void check_silence(Now now);
+
+  void send(const std::string& worker_id, v1::CoordinatorMessage message);
+  void send_stop(const JobRecord& record, const Member& member, bool kill);
+  void send_stop(const std::string& worker_id, const v1::GenerationId& id, bool kill);
+  void answer(std::vector<ExchangeAnswer> answers);
+
+  EngineOptions options_;
+  std::int64_t epoch_;
+  Clock::Steady reconnect_until_;
+  std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first
+  std::map<std::string, JobRecord*> by_id_;
+  std::map<std::string, JobRecord*> by_request_;
+  WorkerRegistry registry_;
+  Rendezvous rendezvous_;
+  std::vector<Output> outputs_;
+};
+
+}  // namespace mdgen::coordinator

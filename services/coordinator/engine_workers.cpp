@@ -1,0 +1,237 @@
+// Engine: what agents say and how long they are silent.
+#include <algorithm>
+
+#include "core/base/identity.h"
+#include "services/coordinator/engine.h"
+#include "services/coordinator/job_state.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+Member* by_incarnation(JobRecord& record, const std::string& incarnation) {
+  if (!record.has_open_generation()) return nullptr;
+  for (Member& member : record.generation->members)
+    if (member.incarnation == incarnation) return &member;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string Engine::connect(Now now, const v1::Register& identity) {
+  std::string id;
+  if (const Worker* known = registry_.by_incarnation(identity.incarnation())) id = known->id;
+  for (const auto& record : jobs_) {
+    const Member* member = by_incarnation(*record, identity.incarnation());
+    if (id.empty() && member != nullptr) id = member->worker_id;
+  }
+  if (id.empty()) id = "w-" + make_short_id();
+  Worker& worker = registry_.add(id, identity, now.steady);
+  worker.busy.reset();
+  v1::CoordinatorMessage message;
+  message.mutable_welcome()->set_worker_id(id);
+  message.mutable_welcome()->set_epoch(epoch_);
+  send(id, std::move(message));
+  adopt(now, worker);
+  settle(now);
+  return id;
+}
+
+void Engine::adopt(Now now, const Worker& known) {
+  Worker& worker = *registry_.find(known.id);
+  const auto& running = worker.identity.running();
+  for (const v1::GenerationId& id : running) {
+    worker.busy = id;
+    JobRecord* record = live_record(id);
+    Member* member = record == nullptr ? nullptr : by_incarnation(*record, worker.identity.incarnation());
+    if (member == nullptr || record->generation->cause() != nullptr) {
+      if (member != nullptr) member->kill_sent = true;
+      send_stop(worker.id, id, true);
+      continue;
+    }
+    member->connected = true;
+    member->last_heard = now.steady;
+    if (record->state() == v1::JOB_STATE_CANCELLING) send_stop(*record, *member, false);
+    v1::CoordinatorMessage message;
+    *message.mutable_lease()->mutable_id() = id;
+    message.mutable_lease()->mutable_lease()->set_duration_ms(options_.lease.count());
+    record->generation->lease_granted = now.steady;
+    send(worker.id, std::move(message));
+  }
+  for (const auto& record : jobs_) {
+    Member* member = by_incarnation(*record, worker.identity.incarnation());
+    if (member == nullptr || member->gone) continue;
+    const bool runs = std::any_of(running.begin(), running.end(), [&](const v1::GenerationId& id) {
+      return id.job_id() == record->id() && id.generation() == record->generation->number;
+    });
+    member->connected = true;
+    if (runs) continue;
+    if (member->lost) {
+      member->gone = true;
+    } else if (!member->missing_since) {
+      member->missing_since = now.steady;
+    }
+  }
+}
+
+void Engine::beat(Now now, const std::string& worker_id, const v1::Beat& beat) {
+  Worker* worker = registry_.find(worker_id);
+  if (worker == nullptr) return;
+  worker->last_beat = now.steady;
+  if (!worker->busy || beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED) return;
+  JobRecord* record = live_record(*worker->busy);
+  if (record == nullptr) return;
+  for (Member& member : record->generation->members)
+    if (member.worker_id == worker_id) member.last_heard = now.steady;
+}
+
+void Engine::trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
+  if (event.event_case() == v1::TrainerEvent::kExited) return on_exit(now, worker_id, event);
+  JobRecord* record = live_record(event.id());
+  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
+  if (member == nullptr || member->worker_id != worker_id) return;
+  member->last_heard = now.steady;
+  switch (event.event_case()) {
+    case v1::TrainerEvent::kStarted:
+      member->started = true;
+      if (member->rank == 0) on_started(*record, event.started());
+      break;
+    case v1::TrainerEvent::kStep:
+      if (member->rank == 0) on_step(*record, event.step());
+      return;
+    case v1::TrainerEvent::kValidation:
+      record->job.set_val_loss(event.validation().val_loss());
+      record->mark(JobRecord::Unsaved::kProgress);
+      return;
+    case v1::TrainerEvent::kCheckpoint:
+      on_checkpoint(*record, event.checkpoint());
+      return;
+    case v1::TrainerEvent::kFinished:
+      member->finish = event.finished();
+      if (auto evidence = judge_finish(*member, event.finished())) fail(now, *record, std::move(*evidence));
+      break;
+    default:
+      return;
+  }
+  settle(now);
+}
+
+void Engine::on_started(JobRecord& record, const v1::StartReport& report) {
+  Generation& generation = *record.generation;
+  generation.last_step = report.first_step();
+  record.job.set_step(report.first_step());
+  if (!report.checkpoint().empty()) {
+    record.job.set_checkpoint(report.checkpoint());
+    record.job.set_checkpoint_step(report.first_step());
+  }
+  for (const std::string& note : report.notes()) record.job.add_warnings(note);
+  record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
+                      report.first_step(), record.restart_cause.empty() ? report.checkpoint() : record.restart_cause);
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+void Engine::on_step(JobRecord& record, const v1::StepReport& report) {
+  Generation& generation = *record.generation;
+  if (report.step() <= generation.last_step) return;
+  generation.last_step = report.step();
+  record.best_step = std::max(record.best_step, report.step());
+  record_step(record.job, record.pace, report);
+  record.ledger.step(report);
+  record.mark(JobRecord::Unsaved::kProgress);
+}
+
+void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
+  if (!report.verified() || report.step() < record.job.checkpoint_step()) return;
+  record.job.set_checkpoint(report.folder());
+  record.job.set_checkpoint_step(report.step());
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+void Engine::on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
+  Worker* worker = registry_.find(worker_id);
+  if (worker != nullptr && worker->busy && worker->busy->job_id() == event.id().job_id() &&
+      worker->busy->generation() == event.id().generation())
+    worker->busy.reset();
+  JobRecord* record = live_record(event.id());
+  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
+  if (member != nullptr && member->worker_id == worker_id && !member->gone)
+    trainer_over(now, *record, *member, event.exited());
+  settle(now);
+}
+
+void Engine::trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit) {
+  member.gone = true;
+  member.exit_code = exit.exit_code();
+  member.signal = exit.signal();
+  if (auto evidence = judge_exit(member, exit)) fail(now, record, std::move(*evidence));
+}
+
+void Engine::fail(Now now, JobRecord& record, Evidence evidence) {
+  Generation& generation = *record.generation;
+  generation.evidence.push_back(std::move(evidence));
+  if (!generation.failed_at) generation.failed_at = now.steady;
+}
+
+void Engine::disconnect(Now now, const std::string& worker_id, const std::string& how) {
+  if (registry_.find(worker_id) == nullptr) return;
+  registry_.remove(worker_id);
+  for (const auto& record : jobs_) {
+    if (!record->has_open_generation()) continue;
+    for (Member& member : record->generation->members) {
+      if (member.worker_id != worker_id || member.over()) continue;
+      member.connected = false;
+      if (now.steady < reconnect_until_) continue;
+      member.lost = true;
+      fail(now, *record, worker_lost(member, how));
+    }
+  }
+  settle(now);
+}
+
+void Engine::exchange(Now now, const v1::ExchangeRequest& request, Ticket ticket) {
+  (void)now;
+  answer(rendezvous_.post(request, ticket));
+}
+
+void Engine::dismiss_workers(const std::string& reason) {
+  for (const Worker* worker : registry_.all()) {
+    v1::CoordinatorMessage message;
+    message.mutable_shutdown()->set_reason(reason);
+    send(worker->id, std::move(message));
+  }
+}
+
+void Engine::check_silence(Now now) {
+  const bool grace_over = now.steady >= reconnect_until_;
+  for (const auto& record : jobs_) {
+    if (!record->has_open_generation()) continue;
+    for (Member& member : record->generation->members) {
+      if (member.over()) continue;
+      if (!member.connected) {
+        if (!grace_over) continue;
+        member.lost = true;
+        fail(now, *record, worker_lost(member, "it did not come back after the coordinator's restart"));
+      } else if (member.missing_since && now.steady - *member.missing_since >= options_.missing_trainer_wait) {
+        member.gone = true;
+        if (!member.stop_sent)
+          fail(now, *record,
+               {Evidence::Kind::kWorkerLost, member.rank, "TrainerLost",
+                "rank " + std::to_string(member.rank) + " on " + member.host + " ended while its agent was away", true});
+      } else if (now.steady - member.last_heard >= options_.trainer_silent_after && !member.kill_sent) {
+        member.last_heard = now.steady;
+        fail(now, *record, trainer_silent(member, options_.trainer_silent_after));
+      }
+    }
+  }
+}
+
+void Engine::tick(Now now) {
+  for (const std::string& id : registry_.silent(now.steady, options_.worker_lost_after)) {
+    outputs_.emplace_back(DropAgent{id, "no beat"});
+    disconnect(now, id,
+               "no beat for " + std::to_string(options_.worker_lost_after.count() / 1000.0).substr(0, 4) + " s");
+  }
+  check_silence(now);
+  settle(now);
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,39 @@
+#include "services/coordinator/progress.h"
+
+#include <algorithm>
+
+namespace mdgen::coordinator {
+
+void Pace::add(std::int64_t tokens, double seconds) {
+  steps_.push_back({tokens, seconds});
+  if (steps_.size() > kSteps) steps_.pop_front();
+}
+
+double Pace::tokens_per_second() const {
+  double tokens = 0.0;
+  double seconds = 0.0;
+  for (const Step& step : steps_) {
+    tokens += static_cast<double>(step.tokens);
+    seconds += step.seconds;
+  }
+  return seconds > 0.0 ? tokens / seconds : 0.0;
+}
+
+double Pace::seconds_per_step() const {
+  double seconds = 0.0;
+  for (const Step& step : steps_) seconds += step.seconds;
+  return steps_.empty() ? 0.0 : seconds / static_cast<double>(steps_.size());
+}
+
+void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report) {
+  pace.add(report.tokens(), report.seconds());
+  job.set_step(report.step());
+  job.set_epoch(report.epoch());
+  job.set_loss(report.loss());
+  if (!job.has_first_loss()) job.set_first_loss(report.loss());
+  job.set_tokens_per_second(pace.tokens_per_second());
+  const auto left = std::max<std::int64_t>(0, job.total_steps() - report.step());
+  job.set_eta_seconds(static_cast<double>(left) * pace.seconds_per_step());
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,32 @@
+// How fast a job goes: pure functions over the last reported steps.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "mdgen/v1/job.pb.h"
+#include "mdgen/v1/run.pb.h"
+
+namespace mdgen::coordinator {
+
+class Pace {
+ public:
+  static constexpr std::size_t kSteps = 20;  // that the means are taken over
+
+  void add(std::int64_t tokens, double seconds);
+  double tokens_per_second() const;  // 0: nothing known
+  double seconds_per_step() const;
+  void clear() { steps_.clear(); }
+
+ private:
+  struct Step {
+    std::int64_t tokens;
+    double seconds;
+  };
+  std::deque<Step> steps_;
+};
+
+// Writes a report into what people see: step, epoch, loss, first loss, tokens/s, ETA.
+void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report);
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,30 @@
+#include "services/coordinator/scheduler.h"
+
+#include <algorithm>
+
+namespace mdgen::coordinator {
+
+std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool) {
+  std::map<std::string, std::vector<std::string>> given;
+  auto next = pool.free.begin();
+  for (const Want& want : wants) {
+    const int left = static_cast<int>(pool.free.end() - next);
+    if (want.min > pool.total) continue;
+    if (want.min > left) break;
+    const int count = std::min(want.max, left);
+    given[want.job_id].assign(next, next + count);
+    next += count;
+  }
+  return given;
+}
+
+std::string waiting_reason(const Want& want, const Pool& pool) {
+  return want.min > pool.total ? "Unsatisfiable" : "WaitingForWorkers";
+}
+
+std::string waiting_message(const Want& want, const Pool& pool) {
+  return "needs " + std::to_string(want.min) + " free workers; the pool has " + std::to_string(pool.total) + ", " +
+         std::to_string(pool.free.size()) + " of them free";
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,30 @@
+// Who gets which workers: a pure function. First in, first out; a job gets at least `min` workers at once or
+// none (a gang), and up to `max` of those that are free. A job that waits for workers holds back those behind
+// it, unless the pool is too small for it altogether.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mdgen::coordinator {
+
+struct Want {
+  std::string job_id;
+  int min = 1;
+  int max = 1;
+};
+
+struct Pool {
+  std::vector<std::string> free;  // worker ids, in the order of their registration
+  int total = 0;                  // connected workers, busy ones included
+};
+
+// Job id -> its workers, in rank order. `wants` stand in the order of the queue.
+std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool);
+
+// Why a job waits, for people.
+std::string waiting_reason(const Want& want, const Pool& pool);
+std::string waiting_message(const Want& want, const Pool& pool);
+
+}  // namespace mdgen::coordinator

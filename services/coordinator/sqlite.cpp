@@ -1,0 +1,100 @@
+#include "services/coordinator/sqlite.h"
+
+#include "core/base/error.h"
+
+namespace mdgen::coordinator {
+
+Database::Database(const std::filesystem::path& file) : file_(file), handle_(nullptr, &sqlite3_close_v2) {
+  sqlite3* handle = nullptr;
+  const int status =
+      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  handle_.reset(handle);
+  if (status != SQLITE_OK) fail("open");
+}
+
+void Database::fail(const std::string& what) const {
+  const char* reason = handle_ ? sqlite3_errmsg(handle_.get()) : "out of memory";
+  const int status = handle_ ? sqlite3_errcode(handle_.get()) : SQLITE_NOMEM;
+  if (status == SQLITE_BUSY)
+    throw Error(ErrorCode::kFailedPrecondition, file_.string() + " is in use by another coordinator");
+  throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason);
+}
+
+void Database::run(const std::string& sql) {
+  if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql.substr(0, 60));
+}
+
+Statement Database::prepare(std::string_view sql) { return Statement(*this, sql); }
+
+std::int64_t Database::number(const std::string& sql) {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.number() : 0;
+}
+
+Statement::Statement(const Database& database, std::string_view sql)
+    : database_(&database), handle_(nullptr, &sqlite3_finalize) {
+  sqlite3_stmt* handle = nullptr;
+  if (sqlite3_prepare_v2(database.handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle, nullptr) !=
+      SQLITE_OK)
+    database.fail(std::string(sql.substr(0, 60)));
+  handle_.reset(handle);
+}
+
+Statement& Statement::bind(std::int64_t value) {
+  if (sqlite3_bind_int64(handle_.get(), ++bound_, value) != SQLITE_OK) database_->fail("bind");
+  return *this;
+}
+
+Statement& Statement::bind(std::string_view value) {
+  if (sqlite3_bind_text64(handle_.get(), ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8) !=
+      SQLITE_OK)
+    database_->fail("bind");
+  return *this;
+}
+
+Statement& Statement::bind_blob(std::string_view value) {
+  if (sqlite3_bind_blob64(handle_.get(), ++bound_, value.data(), value.size(), SQLITE_TRANSIENT) != SQLITE_OK)
+    database_->fail("bind");
+  return *this;
+}
+
+bool Statement::step() {
+  column_ = 0;
+  const int status = sqlite3_step(handle_.get());
+  if (status != SQLITE_ROW && status != SQLITE_DONE) database_->fail("step");
+  return status == SQLITE_ROW;
+}
+
+void Statement::execute() {
+  while (step()) {
+  }
+  sqlite3_reset(handle_.get());
+  bound_ = 0;
+}
+
+std::int64_t Statement::number() { return sqlite3_column_int64(handle_.get(), column_++); }
+
+std::string Statement::text() {
+  const int column = column_++;
+  const void* bytes = sqlite3_column_blob(handle_.get(), column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
+  return bytes == nullptr ? std::string() : std::string(static_cast<const char*>(bytes), size);
+}
+
+Transaction::Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }
+
+Transaction::~Transaction() {
+  if (done_) return;
+  try {
+    database_.run("ROLLBACK");
+  } catch (const Error&) {
+    // The failure that brought us here has rolled back already.
+  }
+}
+
+void Transaction::commit() {
+  database_.run("COMMIT");
+  done_ = true;
+}
+
+}  // namespace mdgen::coordinator

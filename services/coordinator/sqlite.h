@@ -1,0 +1,69 @@
+// SQLite with values, errors as exceptions, and handles that close themselves. Not thread-safe.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace mdgen::coordinator {
+
+class Statement;
+
+class Database {
+ public:
+  // Throws Error(kUnavailable) with the file's name and SQLite's reason, as everything here.
+  explicit Database(const std::filesystem::path& file);
+
+  void run(const std::string& sql);
+  Statement prepare(std::string_view sql);
+  std::int64_t number(const std::string& sql);  // the first column of the first row; 0 without one
+
+ private:
+  friend class Statement;
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::filesystem::path file_;
+  std::unique_ptr<sqlite3, int (*)(sqlite3*)> handle_;
+};
+
+// Bind in order, then step(); columns are read in order too.
+class Statement {
+ public:
+  Statement& bind(std::int64_t value);
+  Statement& bind(std::string_view value);
+  Statement& bind_blob(std::string_view value);
+  bool step();  // a row is there
+  void execute();  // to its end, then ready for the next values
+
+  std::int64_t number();
+  std::string text();  // and blobs
+
+ private:
+  friend class Database;
+  Statement(const Database& database, std::string_view sql);
+
+  const Database* database_;
+  std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> handle_;
+  int bound_ = 0;
+  int column_ = 0;
+};
+
+// BEGIN IMMEDIATE … COMMIT; rolls back when it is destroyed before commit().
+class Transaction {
+ public:
+  explicit Transaction(Database& database);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool done_ = false;
+};
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,41 @@
+// The coordinator's memory on disk: one SQLite file, exclusively locked, durable at each commit.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/coordinator/engine.h"
+#include "services/coordinator/sqlite.h"
+
+namespace mdgen::coordinator {
+
+// Throws Error(kFailedPrecondition) when `folder` lies on a file system whose locks cannot be trusted (NFS,
+// Lustre, FUSE).
+void check_state_folder(const std::filesystem::path& folder);
+
+// Not thread-safe.
+class Store : public JobStore {
+ public:
+  // Opens state_dir/coordinator.db, creating both as needed, and raises the epoch. Throws
+  // Error(kFailedPrecondition) when another coordinator has it open or a newer version wrote it.
+  explicit Store(const std::filesystem::path& state_dir);
+
+  std::int64_t epoch() const { return epoch_; }  // counts the starts
+  std::vector<JobRecord> load() override;
+  void save(const std::vector<const JobRecord*>& records) override;
+  std::vector<LedgerRecord> ledger(const std::string& job_id) override;
+
+ private:
+  void save_job(const JobRecord& record);
+  void save_generation(const JobRecord& record);
+  void save_ledger(const JobRecord& record);
+  void load_generation(JobRecord& record);
+  void load_ledger_end(JobRecord& record);
+
+  Database database_;
+  std::int64_t epoch_ = 0;
+};
+
+}  // namespace mdgen::coordinator

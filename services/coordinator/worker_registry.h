@@ -1,0 +1,47 @@
+// The agents that are here: who holds which slot, who still beats, who is free. No clock of its own, no I/O.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "mdgen/v1/worker_service.pb.h"
+#include "services/coordinator/scheduler.h"
+
+namespace mdgen::coordinator {
+
+struct Worker {
+  std::string id;
+  v1::Register identity;
+  std::int64_t order = 0;  // of registration
+  Clock::Steady last_beat{};
+  // The trainer that it was given and whose end it has not yet confirmed.
+  std::optional<v1::GenerationId> busy;
+};
+
+class WorkerRegistry {
+ public:
+  // Adds an agent under `id`. Throws Error(kAlreadyExists) naming the holder when another live agent claims
+  // the same GPU of the same machine (CPU slots are unlimited), Error(kInvalidArgument) for an empty identity.
+  Worker& add(const std::string& id, const v1::Register& identity, Clock::Steady now);
+  void remove(const std::string& id);
+
+  Worker* find(const std::string& id);
+  const Worker* find(const std::string& id) const;
+  const Worker* by_incarnation(const std::string& incarnation) const;
+  std::vector<const Worker*> all() const;  // in the order of registration
+
+  // Ids of those whose last beat is older than `limit`.
+  std::vector<std::string> silent(Clock::Steady now, std::chrono::milliseconds limit) const;
+  Pool pool() const;
+
+ private:
+  std::map<std::string, Worker> workers_;
+  std::int64_t next_order_ = 0;
+};
+
+}  // namespace mdgen::coordinator
