@@ -39,7 +39,9 @@ void Engine::restore(JobRecord& record, Now now) {
   if (record.state() == v1::JOB_STATE_STARTING) {
     fail(now, record,
          {Evidence::Kind::kWorkerLost, 0, "CoordinatorRestarted",
-          "the coordinator was restarted while generation " + std::to_string(generation.number) + " was forming", true});
+          "the coordinator was restarted while generation " + std::to_string(generation.number) +
+              " was forming",
+          true});
   } else if (record.state() == v1::JOB_STATE_RECOVERING) {
     fail(now, record, {Evidence::Kind::kWorkerLost, 0, record.job.reason(), record.job.message(), true});
   } else {
@@ -58,20 +60,23 @@ void Engine::check_folder(const v1::JobSpec& spec, const FolderFacts& facts) con
   for (const auto& other : jobs_) {
     if (other->job.run_folder() != folder) continue;
     if (!is_final(other->state()))
-      throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + other->id() + ", which is " +
-                                                 state_name(other->state()) + ": choose another name");
+      throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + other->id() +
+                                                 ", which is " + state_name(other->state()) +
+                                                 ": choose another name");
     owner = other.get();
   }
   const std::string& resume = spec.resume();
   if (resume == "require" && !facts.has_checkpoints)
-    throw Error(ErrorCode::kFailedPrecondition, "resume: require, but run folder " + folder + " holds no checkpoint");
+    throw Error(ErrorCode::kFailedPrecondition,
+                "resume: require, but run folder " + folder + " holds no checkpoint");
   if (resume == "fresh" && facts.used)
     throw Error(ErrorCode::kAlreadyExists,
                 "resume: fresh, but run folder " + folder + " is used already" +
-                    (owner == nullptr ? std::string() : " (by job " + owner->id() + ")") + ": choose another name");
+                    (owner == nullptr ? std::string() : " (by job " + owner->id() + ")") +
+                    ": choose another name");
   if (resume == "auto" && owner != nullptr && facts.has_checkpoints)
-    throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + owner->id() + ", which is " +
-                                               state_name(owner->state()) +
+    throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + owner->id() +
+                                               ", which is " + state_name(owner->state()) +
                                                ": choose another name, or continue it with resume: require");
 }
 
@@ -161,9 +166,10 @@ void Engine::save(JobStore& store, Now now) {
   std::vector<const JobRecord*> dirty;
   for (const auto& record : jobs_) {
     const bool due = !record->saved_at || now.steady - *record->saved_at >= options_.save_interval;
-    const bool progress = record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
-    if (record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved || record->manifest_unsaved ||
-        (progress && due))
+    const bool progress =
+        record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
+    if (record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved ||
+        record->manifest_unsaved || (progress && due))
       dirty.push_back(record.get());
   }
   if (dirty.empty()) return;

@@ -64,7 +64,8 @@ class Engine {
   // Throws Error when the run folder cannot be had: kAlreadyExists naming the job that owns it,
   // kFailedPrecondition when the spec's resume does not fit what lies there.
   void check_folder(const v1::JobSpec& spec, const FolderFacts& facts) const;
-  const v1::Job& submit(Now now, const v1::JobSpec& spec, const std::string& request_id, const FolderFacts& facts);
+  const v1::Job& submit(Now now, const v1::JobSpec& spec, const std::string& request_id,
+                        const FolderFacts& facts);
   // Throws Error(kFailedPrecondition) when the job has ended.
   const v1::Job& cancel(Now now, const std::string& id, std::chrono::seconds grace);
   // By id, or by name when only one job has it. Throws Error(kNotFound).
@@ -73,7 +74,8 @@ class Engine {
 
   // --- the data set ---
   void validated(Now now, const std::string& job_id, Validated result);
-  void validation_failed(Now now, const std::string& job_id, const std::string& reason, const std::string& message);
+  void validation_failed(Now now, const std::string& job_id, const std::string& reason,
+                         const std::string& message);
 
   // --- agents ---
   // Returns the worker's id. Throws Error: kAlreadyExists naming the holder of the slot, kInvalidArgument.
@@ -81,7 +83,9 @@ class Engine {
   void beat(Now now, const std::string& worker_id, const v1::Beat& beat);
   void trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
   void disconnect(Now now, const std::string& worker_id, const std::string& how);
-  void exchange(Now now, const v1::ExchangeRequest& request, Ticket ticket);
+  // It said goodbye: a trainer of its own has ended before.
+  void leave(Now now, const std::string& worker_id, const std::string& reason);
+  void exchange(const v1::ExchangeRequest& request, Ticket ticket);
   void forget_exchange(Ticket ticket) { rendezvous_.forget(ticket); }
   void dismiss_workers(const std::string& reason);
   std::vector<const Worker*> workers() const { return registry_.all(); }

@@ -122,7 +122,8 @@ v1::Assignment Engine::assignment(const JobRecord& record, const Member& member)
     const Worker* held = registry_.find(other.worker_id);
     return held != nullptr && held->identity.boot_id() == worker.identity.boot_id();
   });
-  const int share = std::max(1, worker.identity.cpus() / static_cast<int>(std::max<std::int64_t>(1, neighbours)));
+  const int share =
+      std::max(1, worker.identity.cpus() / static_cast<int>(std::max<std::int64_t>(1, neighbours)));
   const int fixed = record.job.spec().threads_per_worker();
 
   v1::Assignment assignment;
@@ -142,7 +143,8 @@ v1::Assignment Engine::assignment(const JobRecord& record, const Member& member)
   assignment.set_device(member.device);
   assignment.set_threads(fixed > 0 ? fixed : share);
   assignment.set_bind_address(worker.identity.address());
-  assignment.set_require_checkpoint(!record.job.checkpoint().empty() || record.job.spec().resume() == "require");
+  assignment.set_require_checkpoint(!record.job.checkpoint().empty() ||
+                                    record.job.spec().resume() == "require");
   return assignment;
 }
 

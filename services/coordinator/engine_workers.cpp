@@ -125,7 +125,8 @@ void Engine::on_started(JobRecord& record, const v1::StartReport& report) {
   }
   for (const std::string& note : report.notes()) record.job.add_warnings(note);
   record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
-                      report.first_step(), record.restart_cause.empty() ? report.checkpoint() : record.restart_cause);
+                      report.first_step(),
+                      record.restart_cause.empty() ? report.checkpoint() : record.restart_cause);
   record.mark(JobRecord::Unsaved::kState);
 }
 
@@ -187,8 +188,20 @@ void Engine::disconnect(Now now, const std::string& worker_id, const std::string
   settle(now);
 }
 
-void Engine::exchange(Now now, const v1::ExchangeRequest& request, Ticket ticket) {
-  (void)now;
+void Engine::leave(Now now, const std::string& worker_id, const std::string& reason) {
+  for (const auto& record : jobs_) {
+    if (!record->has_open_generation()) continue;
+    for (Member& member : record->generation->members) {
+      if (member.worker_id != worker_id || member.over()) continue;
+      member.gone = true;
+      if (!member.stop_sent && !member.kill_sent)
+        fail(now, *record, worker_lost(member, "it left: " + reason));
+    }
+  }
+  disconnect(now, worker_id, "it left: " + reason);
+}
+
+void Engine::exchange(const v1::ExchangeRequest& request, Ticket ticket) {
   answer(rendezvous_.post(request, ticket));
 }
 
@@ -210,12 +223,15 @@ void Engine::check_silence(Now now) {
         if (!grace_over) continue;
         member.lost = true;
         fail(now, *record, worker_lost(member, "it did not come back after the coordinator's restart"));
-      } else if (member.missing_since && now.steady - *member.missing_since >= options_.missing_trainer_wait) {
+      } else if (member.missing_since &&
+                 now.steady - *member.missing_since >= options_.missing_trainer_wait) {
         member.gone = true;
         if (!member.stop_sent)
           fail(now, *record,
                {Evidence::Kind::kWorkerLost, member.rank, "TrainerLost",
-                "rank " + std::to_string(member.rank) + " on " + member.host + " ended while its agent was away", true});
+                "rank " + std::to_string(member.rank) + " on " + member.host +
+                    " ended while its agent was away",
+                true});
       } else if (now.steady - member.last_heard >= options_.trainer_silent_after && !member.kill_sent) {
         member.last_heard = now.steady;
         fail(now, *record, trainer_silent(member, options_.trainer_silent_after));
@@ -227,8 +243,9 @@ void Engine::check_silence(Now now) {
 void Engine::tick(Now now) {
   for (const std::string& id : registry_.silent(now.steady, options_.worker_lost_after)) {
     outputs_.emplace_back(DropAgent{id, "no beat"});
-    disconnect(now, id,
-               "no beat for " + std::to_string(options_.worker_lost_after.count() / 1000.0).substr(0, 4) + " s");
+    disconnect(
+        now, id,
+        "no beat for " + std::to_string(options_.worker_lost_after.count() / 1000.0).substr(0, 4) + " s");
   }
   check_silence(now);
   settle(now);

@@ -30,7 +30,8 @@ bool is_consequence(const std::string& reason) { return reason == "Unavailable" 
 }  // namespace
 
 Member* Generation::member(int rank) {
-  return rank >= 0 && rank < static_cast<int>(members.size()) ? &members[static_cast<std::size_t>(rank)] : nullptr;
+  return rank >= 0 && rank < static_cast<int>(members.size()) ? &members[static_cast<std::size_t>(rank)]
+                                                              : nullptr;
 }
 
 const Member* Generation::member(int rank) const { return const_cast<Generation*>(this)->member(rank); }
@@ -56,7 +57,8 @@ bool Generation::any_gone() const {
 }
 
 bool Generation::completed() const {
-  if (members.empty() || !members[0].finish || members[0].finish->outcome() != v1::OUTCOME_COMPLETED) return false;
+  if (members.empty() || !members[0].finish || members[0].finish->outcome() != v1::OUTCOME_COMPLETED)
+    return false;
   return std::all_of(members.begin(), members.end(), [](const Member& member) {
     return member.gone && member.exit_code == 0 && member.signal == 0;
   });

@@ -19,8 +19,8 @@ namespace mdgen::coordinator {
 struct Desired {
   enum class Goal { kRun, kCancel };
   Goal goal = Goal::kRun;
-  std::chrono::seconds grace{60};           // of a cancel; 0: kill at once
-  std::optional<Clock::Steady> deadline;    // of a cancel: then the trainers are killed
+  std::chrono::seconds grace{60};         // of a cancel; 0: kill at once
+  std::optional<Clock::Steady> deadline;  // of a cancel: then the trainers are killed
 };
 
 // What validation found.
@@ -33,8 +33,8 @@ struct Validated {
 
 // Failures in a row without progress.
 struct FailureStreak {
-  std::string reason;         // of the last
-  std::int64_t best_step = 0; // the highest step reached before it
+  std::string reason;          // of the last
+  std::int64_t best_step = 0;  // the highest step reached before it
   int same_reason = 0;
   int any_reason = 0;
 };

@@ -41,7 +41,8 @@ bool can_follow(v1::JobState from, v1::JobState to) {
 }
 
 bool is_final(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
+  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
+         state == v1::JOB_STATE_CANCELLED;
 }
 
 std::string state_name(v1::JobState state) {

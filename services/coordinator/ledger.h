@@ -44,8 +44,8 @@ class LedgerWriter {
   LedgerWriter(bool begun, std::int64_t last_step, std::int64_t next_sequence);
 
   // A generation begins with `applied` steps done: writes a start or a rollback where one is due.
-  void begin(std::int64_t generation, std::int32_t world_size, const std::string& plan_digest, std::int64_t applied,
-             const std::string& cause);
+  void begin(std::int64_t generation, std::int32_t world_size, const std::string& plan_digest,
+             std::int64_t applied, const std::string& cause);
   // A committed step; a repetition of one that is known is ignored.
   void step(const v1::StepReport& report);
   // The range that grows is complete.
@@ -67,8 +67,8 @@ class LedgerWriter {
   std::int64_t generation_ = 0;
   std::int32_t world_size_ = 0;
   std::string plan_digest_;
-  std::optional<LedgerRecord> range_;   // grows
-  std::vector<LedgerRecord> pending_;   // not yet stored
+  std::optional<LedgerRecord> range_;  // grows
+  std::vector<LedgerRecord> pending_;  // not yet stored
 };
 
 }  // namespace mdgen::coordinator

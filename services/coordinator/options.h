@@ -6,17 +6,18 @@
 namespace mdgen::coordinator {
 
 struct EngineOptions {
-  std::chrono::milliseconds worker_lost_after{5000};    // without a beat
-  std::chrono::milliseconds reconnect_grace{10000};     // after a start nobody is declared lost
-  std::chrono::milliseconds lease{600000};              // renewed when a third of it has passed
-  double lease_margin = 1.1;                            // the trainer counts from its receipt, by its own clock
-  std::chrono::milliseconds exit_wait{5000};            // for the exits of killed trainers
-  std::chrono::milliseconds cause_wait{2000};           // a collective error alone: wait for its cause
+  std::chrono::milliseconds worker_lost_after{5000};  // without a beat
+  std::chrono::milliseconds reconnect_grace{10000};   // after a start nobody is declared lost
+  std::chrono::milliseconds lease{600000};            // renewed when a third of it has passed
+  double lease_margin = 1.1;                          // the trainer counts from its receipt, by its own clock
+  std::chrono::milliseconds exit_wait{5000};          // for the exits of killed trainers
+  std::chrono::milliseconds cause_wait{2000};         // a collective error alone: wait for its cause
   std::chrono::milliseconds trainer_silent_after{600000};
-  std::chrono::milliseconds missing_trainer_wait{3000};  // an agent came back without it: its last words may come
-  std::chrono::milliseconds save_interval{1000};         // of progress and ledger; state is saved at once
-  int max_restarts_same_cause = 3;                       // in a row, without progress
-  int max_restarts_without_progress = 10;                // whatever the causes
+  std::chrono::milliseconds missing_trainer_wait{
+      3000};                                      // an agent came back without it: its last words may come
+  std::chrono::milliseconds save_interval{1000};  // of progress and ledger; state is saved at once
+  int max_restarts_same_cause = 3;                // in a row, without progress
+  int max_restarts_without_progress = 10;         // whatever the causes
 };
 
 }  // namespace mdgen::coordinator

@@ -24,7 +24,8 @@ void kill_rest(const Generation& generation, Actions& actions) {
 // A collective error alone says that a peer is gone, not which: its end is awaited for a moment, so that our
 // own kill does not hide it.
 bool cause_known(Clock::Steady now, const Generation& generation, const EngineOptions& options) {
-  return generation.cause()->kind != Evidence::Kind::kCollective || now - *generation.failed_at >= options.cause_wait;
+  return generation.cause()->kind != Evidence::Kind::kCollective ||
+         now - *generation.failed_at >= options.cause_wait;
 }
 
 // All ends are known, or were waited for long enough.
@@ -32,8 +33,8 @@ bool ended(Clock::Steady now, const Generation& generation, const EngineOptions&
   return generation.all_over() || (generation.killed_at && now - *generation.killed_at >= options.exit_wait);
 }
 
-// No member can apply another step: a collective needs everyone, so one confirmed end will do; without any, the
-// lease decides.
+// No member can apply another step: a collective needs everyone, so one confirmed end will do; without any,
+// the lease decides.
 bool fenced(Clock::Steady now, const Generation& generation, const EngineOptions& options) {
   const auto lease = std::chrono::duration_cast<milliseconds>(options.lease * options.lease_margin);
   return generation.any_gone() || now - generation.lease_granted >= lease;
@@ -43,11 +44,12 @@ std::string at_step(const JobRecord& record) {
   const std::string checkpoint = record.job.checkpoint().empty()
                                      ? "no checkpoint"
                                      : "checkpoint at step " + std::to_string(record.job.checkpoint_step());
-  return "at step " + std::to_string(record.job.step()) + " of " + std::to_string(record.job.total_steps()) + ", " +
-         checkpoint;
+  return "at step " + std::to_string(record.job.step()) + " of " + std::to_string(record.job.total_steps()) +
+         ", " + checkpoint;
 }
 
-void renew_lease(Clock::Steady now, const Generation& generation, const EngineOptions& options, Actions& actions) {
+void renew_lease(Clock::Steady now, const Generation& generation, const EngineOptions& options,
+                 Actions& actions) {
   if (now - generation.lease_granted >= options.lease / 3) actions.emplace_back(RenewLease{});
 }
 
@@ -55,9 +57,10 @@ void finish_completed(const JobRecord& record, Actions& actions) {
   actions.emplace_back(CloseGeneration{});
   const v1::Job& job = record.job;
   if (!job.checkpoint().empty() && job.checkpoint_step() >= job.total_steps()) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_SUCCEEDED, "Completed",
-                                     "all " + std::to_string(job.total_steps()) +
-                                         " steps are done and the last checkpoint is verified: " + job.checkpoint()});
+    actions.emplace_back(
+        ChangeState{v1::JOB_STATE_SUCCEEDED, "Completed",
+                    "all " + std::to_string(job.total_steps()) +
+                        " steps are done and the last checkpoint is verified: " + job.checkpoint()});
     return;
   }
   const std::string message =
@@ -78,12 +81,13 @@ void begin_cancel(const JobRecord& record, Actions& actions) {
   if (kill) {
     kill_rest(*record.generation, actions);
   } else {
-    actions.emplace_back(
-        StopTrainers{ranks_where(*record.generation, [](const Member& member) { return !member.stop_sent; })});
+    actions.emplace_back(StopTrainers{
+        ranks_where(*record.generation, [](const Member& member) { return !member.stop_sent; })});
   }
 }
 
-void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOptions& options, Actions& actions) {
+void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
+                      Actions& actions) {
   const Generation& generation = *record.generation;
   const Evidence& cause = *generation.cause();
   if (!cause_known(now, generation, options) && !generation.all_over()) return;
@@ -98,9 +102,9 @@ void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOp
     return;
   }
   if (!fenced(now, generation, options)) {
-    actions.emplace_back(Explain{"WaitingForLease", cause.message +
-                                                        "; no trainer's end is confirmed: the next generation waits "
-                                                        "until the lease has ended"});
+    actions.emplace_back(Explain{"WaitingForLease",
+                                 cause.message + "; no trainer's end is confirmed: the next generation waits "
+                                                 "until the lease has ended"});
     return;
   }
   actions.emplace_back(CloseGeneration{true});
@@ -108,7 +112,8 @@ void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOp
   if (streak.same_reason > options.max_restarts_same_cause ||
       streak.any_reason > options.max_restarts_without_progress) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, cause.reason,
-                                     cause.message + "; given up after " + std::to_string(streak.any_reason - 1) +
+                                     cause.message + "; given up after " +
+                                         std::to_string(streak.any_reason - 1) +
                                          " restarts without progress"});
   } else {
     actions.emplace_back(Explain{cause.reason, cause.message});
@@ -129,17 +134,19 @@ void reconcile_cancelling(Clock::Steady now, const JobRecord& record, const Engi
   actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", std::move(message)});
 }
 
-void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineOptions& options, Actions& actions) {
+void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
+                       Actions& actions) {
   const Generation& generation = *record.generation;
   if (record.cancelling()) return begin_cancel(record, actions);
   if (generation.cause() != nullptr) return reconcile_failed(now, record, options, actions);
   if (record.state() == v1::JOB_STATE_STARTING && generation.members[0].started) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_RUNNING, "Started",
                                      "generation " + std::to_string(generation.number) + " of " +
-                                         std::to_string(generation.members.size()) + " workers goes on from step " +
-                                         std::to_string(record.job.step())});
+                                         std::to_string(generation.members.size()) +
+                                         " workers goes on from step " + std::to_string(record.job.step())});
   }
-  if (record.state() == v1::JOB_STATE_RUNNING && generation.completed()) return finish_completed(record, actions);
+  if (record.state() == v1::JOB_STATE_RUNNING && generation.completed())
+    return finish_completed(record, actions);
   renew_lease(now, generation, options, actions);
 }
 
@@ -156,8 +163,8 @@ void reconcile_waiting(const JobRecord& record, const std::vector<std::string>& 
 
 }  // namespace
 
-std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const std::vector<std::string>& offer,
-                              const EngineOptions& options) {
+std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,
+                              const std::vector<std::string>& offer, const EngineOptions& options) {
   Actions actions;
   switch (record.state()) {
     case v1::JOB_STATE_VALIDATING:

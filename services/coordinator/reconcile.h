@@ -1,5 +1,5 @@
-// The one decision: given what a job wants and what is observed, what to do next. A pure function; its actions
-// are idempotent per (job, generation), so that deciding again changes nothing.
+// The one decision: given what a job wants and what is observed, what to do next. A pure function; its
+// actions are idempotent per (job, generation), so that deciding again changes nothing.
 #pragma once
 
 #include <string>
@@ -40,8 +40,8 @@ using Action = std::variant<ChangeState, Explain, BuildManifest, OpenGeneration,
                             RenewLease, CloseGeneration>;
 
 // `offer`: the workers that the scheduler gives this job now, or none.
-std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const std::vector<std::string>& offer,
-                              const EngineOptions& options);
+std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,
+                              const std::vector<std::string>& offer, const EngineOptions& options);
 
 // How a failure changes the streak.
 FailureStreak extend(const FailureStreak& streak, const std::string& reason, std::int64_t best_step);

@@ -9,7 +9,8 @@ std::vector<ExchangeAnswer> refuse(Ticket ticket, const std::string& message) {
 
 }  // namespace
 
-std::vector<ExchangeAnswer> Rendezvous::open(const std::string& job_id, std::int64_t generation, int world_size) {
+std::vector<ExchangeAnswer> Rendezvous::open(const std::string& job_id, std::int64_t generation,
+                                             int world_size) {
   auto answers = close(job_id);
   rooms_[job_id] = Room{generation, world_size, {}, {}};
   return answers;
@@ -19,8 +20,8 @@ std::vector<ExchangeAnswer> Rendezvous::close(const std::string& job_id) {
   std::vector<ExchangeAnswer> answers;
   const auto room = rooms_.find(job_id);
   if (room == rooms_.end()) return answers;
-  const std::string message =
-      "superseded: generation " + std::to_string(room->second.generation) + " of job " + job_id + " has ended";
+  const std::string message = "superseded: generation " + std::to_string(room->second.generation) +
+                              " of job " + job_id + " has ended";
   for (const auto& [name, key] : room->second.keys)
     for (const Ticket ticket : key.waiting) answers.push_back({ticket, true, message, {}});
   rooms_.erase(room);
@@ -36,7 +37,8 @@ std::vector<ExchangeAnswer> Rendezvous::post(const v1::ExchangeRequest& request,
   Room& room = found->second;
   const int rank = request.rank();
   if (rank < 0 || rank >= room.world_size)
-    return refuse(ticket, "generation " + generation + " of job " + job_id + " has no rank " + std::to_string(rank));
+    return refuse(ticket,
+                  "generation " + generation + " of job " + job_id + " has no rank " + std::to_string(rank));
   const auto [holder, fresh] = room.incarnations.emplace(rank, request.incarnation());
   if (!fresh && holder->second != request.incarnation())
     return refuse(ticket, "rank " + std::to_string(rank) + " belongs to incarnation " + holder->second);

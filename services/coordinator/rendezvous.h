@@ -1,5 +1,5 @@
-// The bookkeeping of Exchange: every rank of a generation posts a blob under a key and gets all of them. Pure:
-// a waiting call is a ticket, and what is to be answered is returned. Memory only.
+// The bookkeeping of Exchange: every rank of a generation posts a blob under a key and gets all of them.
+// Pure: a waiting call is a ticket, and what is to be answered is returned. Memory only.
 #pragma once
 
 #include <cstdint>

@@ -14,11 +14,11 @@ namespace mdgen::coordinator {
 
 // What lies in a run folder before a job gets it.
 struct FolderFacts {
-  std::filesystem::path folder;       // absolute, links resolved
-  bool used = false;                  // somebody trained there
-  bool has_checkpoints = false;       // by name; nothing is opened
-  std::int64_t last_generation = 0;   // of the checkpoints
-  int last_attempt = 0;               // of the logs
+  std::filesystem::path folder;      // absolute, links resolved
+  bool used = false;                 // somebody trained there
+  bool has_checkpoints = false;      // by name; nothing is opened
+  std::int64_t last_generation = 0;  // of the checkpoints
+  int last_attempt = 0;              // of the logs
 };
 
 // Throws Error(kInvalidArgument) when the name is no plain folder name, or the folder lies outside `roots`

@@ -23,8 +23,8 @@ std::string waiting_reason(const Want& want, const Pool& pool) {
 }
 
 std::string waiting_message(const Want& want, const Pool& pool) {
-  return "needs " + std::to_string(want.min) + " free workers; the pool has " + std::to_string(pool.total) + ", " +
-         std::to_string(pool.free.size()) + " of them free";
+  return "needs " + std::to_string(want.min) + " free workers; the pool has " + std::to_string(pool.total) +
+         ", " + std::to_string(pool.free.size()) + " of them free";
 }
 
 }  // namespace mdgen::coordinator

@@ -6,8 +6,8 @@ namespace mdgen::coordinator {
 
 Database::Database(const std::filesystem::path& file) : file_(file), handle_(nullptr, &sqlite3_close_v2) {
   sqlite3* handle = nullptr;
-  const int status =
-      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int status = sqlite3_open_v2(
+      file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   handle_.reset(handle);
   if (status != SQLITE_OK) fail("open");
 }
@@ -21,7 +21,8 @@ void Database::fail(const std::string& what) const {
 }
 
 void Database::run(const std::string& sql) {
-  if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql.substr(0, 60));
+  if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+    fail(sql.substr(0, 60));
 }
 
 Statement Database::prepare(std::string_view sql) { return Statement(*this, sql); }
@@ -34,8 +35,8 @@ std::int64_t Database::number(const std::string& sql) {
 Statement::Statement(const Database& database, std::string_view sql)
     : database_(&database), handle_(nullptr, &sqlite3_finalize) {
   sqlite3_stmt* handle = nullptr;
-  if (sqlite3_prepare_v2(database.handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle, nullptr) !=
-      SQLITE_OK)
+  if (sqlite3_prepare_v2(database.handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle,
+                         nullptr) != SQLITE_OK)
     database.fail(std::string(sql.substr(0, 60)));
   handle_.reset(handle);
 }
@@ -46,8 +47,8 @@ Statement& Statement::bind(std::int64_t value) {
 }
 
 Statement& Statement::bind(std::string_view value) {
-  if (sqlite3_bind_text64(handle_.get(), ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8) !=
-      SQLITE_OK)
+  if (sqlite3_bind_text64(handle_.get(), ++bound_, value.data(), value.size(), SQLITE_TRANSIENT,
+                          SQLITE_UTF8) != SQLITE_OK)
     database_->fail("bind");
   return *this;
 }

@@ -36,7 +36,7 @@ class Statement {
   Statement& bind(std::int64_t value);
   Statement& bind(std::string_view value);
   Statement& bind_blob(std::string_view value);
-  bool step();  // a row is there
+  bool step();     // a row is there
   void execute();  // to its end, then ready for the next values
 
   std::int64_t number();

@@ -46,7 +46,8 @@ std::int64_t kind_number(LedgerRecord::Kind kind) { return static_cast<std::int6
 std::filesystem::path prepared(const std::filesystem::path& state_dir) {
   std::error_code error;
   std::filesystem::create_directories(state_dir, error);
-  if (error) throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + ": " + error.message());
+  if (error)
+    throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + ": " + error.message());
   check_state_folder(state_dir);
   return state_dir / "coordinator.db";
 }
@@ -88,7 +89,8 @@ Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_
 std::vector<JobRecord> Store::load() {
   std::vector<JobRecord> records;
   Statement rows = database_.prepare(
-      "SELECT job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, best_step, "
+      "SELECT job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, "
+      "best_step, "
       "streak_reason, streak_step, streak_same, streak_any, restart_cause FROM jobs ORDER BY ordinal");
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
@@ -117,7 +119,8 @@ void Store::load_generation(JobRecord& record) {
   Statement manifest = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
   manifest.bind(record.id());
   if (manifest.step() && !record.manifest.ParseFromString(manifest.text()))
-    throw Error(ErrorCode::kDataLoss, "the store holds a manifest of job " + record.id() + " that cannot be read");
+    throw Error(ErrorCode::kDataLoss,
+                "the store holds a manifest of job " + record.id() + " that cannot be read");
   Statement attempts = database_.prepare("SELECT rank, COUNT(*) FROM members WHERE job_id = ? GROUP BY rank");
   attempts.bind(record.id());
   while (attempts.step()) {
@@ -132,7 +135,8 @@ void Store::load_generation(JobRecord& record) {
   generation.number = newest.number();
   generation.open = newest.number() != 0;
   Statement members = database_.prepare(
-      "SELECT rank, worker_id, incarnation, host, device, attempt FROM members WHERE job_id = ? AND generation = ? "
+      "SELECT rank, worker_id, incarnation, host, device, attempt FROM members WHERE job_id = ? AND "
+      "generation = ? "
       "ORDER BY rank");
   members.bind(record.id()).bind(generation.number);
   while (members.step()) {
@@ -149,7 +153,8 @@ void Store::load_generation(JobRecord& record) {
 
 void Store::load_ledger_end(JobRecord& record) {
   Statement last = database_.prepare(
-      "SELECT kind, last_step, to_step FROM ledger WHERE job_id = ? AND kind <> ? ORDER BY sequence DESC LIMIT 1");
+      "SELECT kind, last_step, to_step FROM ledger WHERE job_id = ? AND kind <> ? ORDER BY sequence DESC "
+      "LIMIT 1");
   last.bind(record.id()).bind(kind_number(LedgerRecord::Kind::kSkipped));
   if (!last.step()) return;
   const bool range = last.number() == kind_number(LedgerRecord::Kind::kRange);
@@ -178,7 +183,8 @@ void Store::save(const std::vector<const JobRecord*>& records) {
 
 void Store::save_job(const JobRecord& record) {
   Statement row = database_.prepare(
-      "INSERT INTO jobs VALUES (?1, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+      "INSERT INTO jobs VALUES (?1, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs), ?2, ?3, ?4, ?5, ?6, "
+      "?7, ?8, ?9, "
       "?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, grace_seconds = ?5, "
       "plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, streak_reason = ?10, "
       "streak_step = ?11, streak_same = ?12, streak_any = ?13, restart_cause = ?14");
@@ -205,7 +211,8 @@ void Store::save_generation(const JobRecord& record) {
 
 void Store::save_ledger(const JobRecord& record) {
   if (record.ledger.pending().empty()) return;
-  Statement row = database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Statement row =
+      database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const LedgerRecord& entry : record.ledger.pending()) {
     row.bind(record.id()).bind(entry.sequence).bind(kind_number(entry.kind)).bind(entry.generation);
     row.bind(entry.first_step).bind(entry.last_step).bind(entry.world_size).bind(entry.plan_digest);

@@ -11,10 +11,11 @@ Worker& WorkerRegistry::add(const std::string& id, const v1::Register& identity,
     throw Error(ErrorCode::kInvalidArgument, "register: incarnation, boot_id and device are required");
   for (const auto& [other, worker] : workers_) {
     if (identity.device() == "cpu" || worker.identity.incarnation() == identity.incarnation()) continue;
-    if (worker.identity.boot_id() != identity.boot_id() || worker.identity.device() != identity.device()) continue;
-    throw Error(ErrorCode::kAlreadyExists, identity.device() + " of " + identity.host() + " is held by worker " +
-                                               other + " (host " + worker.identity.host() + ", process " +
-                                               std::to_string(worker.identity.pid()) + ")");
+    if (worker.identity.boot_id() != identity.boot_id() || worker.identity.device() != identity.device())
+      continue;
+    throw Error(ErrorCode::kAlreadyExists,
+                identity.device() + " of " + identity.host() + " is held by worker " + other + " (host " +
+                    worker.identity.host() + ", process " + std::to_string(worker.identity.pid()) + ")");
   }
   Worker& worker = workers_[id];
   worker.id = id;

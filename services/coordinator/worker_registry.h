@@ -26,7 +26,8 @@ struct Worker {
 class WorkerRegistry {
  public:
   // Adds an agent under `id`. Throws Error(kAlreadyExists) naming the holder when another live agent claims
-  // the same GPU of the same machine (CPU slots are unlimited), Error(kInvalidArgument) for an empty identity.
+  // the same GPU of the same machine (CPU slots are unlimited), Error(kInvalidArgument) for an empty
+  // identity.
   Worker& add(const std::string& id, const v1::Register& identity, Clock::Steady now);
   void remove(const std::string& id);
 

@@ -1,0 +1,282 @@
+#include "services/coordinator/coordinator.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/config/spec.h"
+#include "services/coordinator/job_state.h"
+
+namespace mdgen::coordinator {
+
+Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> store, std::int64_t epoch,
+                         const Clock& clock, ManifestBuilder builder)
+    : options_(std::move(options)),
+      store_(std::move(store)),
+      clock_(clock),
+      builder_(std::move(builder)),
+      engine_(options_.engine, epoch, store_->load(), now()) {
+  {
+    const std::lock_guard lock(mutex_);
+    commit();
+  }
+  ticker_ = std::thread([this] { tick_loop(); });
+  validator_ = std::thread([this] { build_loop(); });
+}
+
+Coordinator::~Coordinator() { stop(); }
+
+void Coordinator::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (ticker_.joinable()) ticker_.join();
+  if (validator_.joinable()) validator_.join();
+}
+
+// --- clients ---
+
+v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& request_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const v1::Job* earlier = engine_.find_request(request_id)) return *earlier;
+  }
+  config::check(resolved);
+  const std::lock_guard lock(mutex_);
+  if (const v1::Job* earlier = engine_.find_request(request_id)) return *earlier;
+  const FolderFacts facts = inspect_run_folder(resolved, options_.run_roots);
+  engine_.check_folder(resolved, facts);
+  prepare_run_folder(facts.folder, resolved);
+  const std::string id = engine_.submit(now(), resolved, request_id, facts).id();
+  commit();
+  spdlog::info("job {} ({}) submitted, run folder {}", id, resolved.name(), facts.folder.string());
+  return engine_.job(id).job;
+}
+
+v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds grace) {
+  if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
+  const std::lock_guard lock(mutex_);
+  const std::string id = engine_.cancel(now(), id_or_name, grace).id();
+  commit();
+  return engine_.job(id).job;
+}
+
+v1::Job Coordinator::job(const std::string& id_or_name) const {
+  const std::lock_guard lock(mutex_);
+  return engine_.job(id_or_name).job;
+}
+
+v1::ListJobsResponse Coordinator::list(const v1::ListJobsRequest& request) const {
+  if (request.page_size() < 0) throw Error(ErrorCode::kInvalidArgument, "page_size: must be at least 0");
+  const int size = request.page_size() == 0 ? 100 : std::min(request.page_size(), 1000);
+  const std::lock_guard lock(mutex_);
+  auto jobs = engine_.jobs();
+  std::reverse(jobs.begin(), jobs.end());
+  auto next = jobs.begin();
+  if (!request.page_token().empty()) {
+    next = std::find_if(jobs.begin(), jobs.end(),
+                        [&](const JobRecord* record) { return record->id() == request.page_token(); });
+    if (next == jobs.end())
+      throw Error(ErrorCode::kInvalidArgument,
+                  "page_token: \"" + request.page_token() + "\" is not one of ours");
+    ++next;
+  }
+  v1::ListJobsResponse response;
+  for (; next != jobs.end() && response.jobs_size() < size; ++next) {
+    v1::Job& job = *response.add_jobs();
+    job = (*next)->job;
+    job.clear_spec();
+    job.clear_transitions();
+  }
+  if (next != jobs.end()) response.set_next_page_token(response.jobs(response.jobs_size() - 1).id());
+  return response;
+}
+
+std::optional<v1::Job> Coordinator::wait(const std::string& id, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const JobRecord& record = engine_.job(id);
+  const bool ended = changed_.wait_for(lock, timeout, [&] { return is_final(record.state()) || stopping_; });
+  return ended && is_final(record.state()) ? std::optional(record.job) : std::nullopt;
+}
+
+LogRange Coordinator::logs(const std::string& id_or_name) const {
+  const std::lock_guard lock(mutex_);
+  const JobRecord& record = engine_.job(id_or_name);
+  LogRange range{record.job.run_folder(), record.earlier_attempts + 1, std::numeric_limits<int>::max(),
+                 is_final(record.state())};
+  bool later = false;
+  for (const JobRecord* other : engine_.jobs()) {
+    if (later && other->job.run_folder() == record.job.run_folder())
+      range.last_attempt = std::min(range.last_attempt, other->earlier_attempts);
+    later |= other == &record;
+  }
+  return range;
+}
+
+std::vector<LedgerRecord> Coordinator::ledger(const std::string& id_or_name) const {
+  const std::lock_guard lock(mutex_);
+  return store_->ledger(engine_.job(id_or_name).id());
+}
+
+// --- agents ---
+
+std::string Coordinator::connect(const std::shared_ptr<AgentSink>& sink, const v1::Register& identity) {
+  const std::lock_guard lock(mutex_);
+  const std::string id = engine_.connect(now(), identity);
+  auto& held = sinks_[id];
+  if (held != nullptr && held != sink) held->close("replaced by a newer connection of the same agent");
+  held = sink;
+  try_commit();
+  spdlog::info("worker {} registered: {} process {}, {}", id, identity.host(), identity.pid(),
+               identity.device());
+  return id;
+}
+
+void Coordinator::agent_message(const std::string& worker_id, const AgentSink* sink,
+                                const v1::AgentMessage& message) {
+  const std::lock_guard lock(mutex_);
+  const auto held = sinks_.find(worker_id);
+  if (stopping_ || held == sinks_.end() || held->second.get() != sink) return;
+  switch (message.message_case()) {
+    case v1::AgentMessage::kBeat:
+      engine_.beat(now(), worker_id, message.beat());
+      return;
+    case v1::AgentMessage::kTrainer:
+      engine_.trainer_event(now(), worker_id, message.trainer());
+      break;
+    case v1::AgentMessage::kGoodbye:
+      spdlog::info("worker {} left: {}", worker_id, message.goodbye().reason());
+      sinks_.erase(held);
+      engine_.leave(now(), worker_id, message.goodbye().reason());
+      break;
+    default:
+      return;
+  }
+  try_commit();
+}
+
+void Coordinator::agent_gone(const std::string& worker_id, const AgentSink* sink) {
+  const std::lock_guard lock(mutex_);
+  const auto held = sinks_.find(worker_id);
+  if (stopping_ || held == sinks_.end() || held->second.get() != sink) return;
+  sinks_.erase(held);
+  spdlog::warn("worker {} is lost: its stream ended", worker_id);
+  engine_.disconnect(now(), worker_id, "its connection ended");
+  try_commit();
+}
+
+void Coordinator::exchange(Ticket ticket, const v1::ExchangeRequest& request, ExchangeDone done) {
+  const std::lock_guard lock(mutex_);
+  waiting_.emplace(ticket, std::move(done));
+  engine_.exchange(request, ticket);
+  try_commit();
+}
+
+bool Coordinator::cancel_exchange(Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  engine_.forget_exchange(ticket);
+  return waiting_.erase(ticket) > 0;
+}
+
+void Coordinator::dismiss_workers(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  engine_.dismiss_workers("the run has ended");
+  try_commit();
+  changed_.wait_for(lock, timeout, [&] { return engine_.workers().empty() || stopping_; });
+}
+
+std::size_t Coordinator::worker_count() const {
+  const std::lock_guard lock(mutex_);
+  return engine_.workers().size();
+}
+
+// --- inside ---
+
+void Coordinator::commit() {
+  engine_.save(*store_, now());
+  store_failing_ = false;
+  for (Output& output : engine_.take_outputs()) deliver(output);
+  changed_.notify_all();
+}
+
+void Coordinator::try_commit() noexcept {
+  try {
+    commit();
+  } catch (const std::exception& error) {
+    if (!std::exchange(store_failing_, true))
+      spdlog::error("nothing is announced until it is stored: {}", error.what());
+  }
+}
+
+void Coordinator::deliver(Output& output) {
+  if (auto* message = std::get_if<SendToAgent>(&output)) {
+    if (const auto sink = sinks_.find(message->worker_id); sink != sinks_.end())
+      sink->second->send(message->message);
+  } else if (auto* drop = std::get_if<DropAgent>(&output)) {
+    spdlog::warn("worker {} is lost: {}", drop->worker_id, drop->reason);
+    if (const auto sink = sinks_.extract(drop->worker_id)) sink.mapped()->close(drop->reason);
+  } else if (auto* request = std::get_if<RequestManifest>(&output)) {
+    to_build_.push_back(std::move(*request));
+  } else if (auto* answer = std::get_if<ExchangeAnswer>(&output)) {
+    if (const auto call = waiting_.extract(answer->ticket)) call.mapped()(*answer);
+  }
+}
+
+void Coordinator::tick_loop() {
+  std::unique_lock lock(mutex_);
+  auto next = std::chrono::steady_clock::now();
+  while (!stopping_) {
+    try {
+      engine_.tick(now());
+      try_commit();
+    } catch (const std::exception& error) {
+      spdlog::error("tick: {}", error.what());
+    }
+    next = std::max(next + options_.tick, std::chrono::steady_clock::now());
+    while (!stopping_ && changed_.wait_until(lock, next) == std::cv_status::no_timeout) {
+    }
+  }
+}
+
+void Coordinator::build_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stopping_ || !to_build_.empty(); });
+    if (stopping_) return;
+    const RequestManifest request = std::move(to_build_.front());
+    to_build_.pop_front();
+    lock.unlock();
+    build(request);
+    lock.lock();
+  }
+}
+
+void Coordinator::build(const RequestManifest& request) {
+  std::optional<Validated> result;
+  std::string reason = "Internal";
+  std::string message;
+  try {
+    result = builder_(request);
+    write_manifest(request.run_folder, result->manifest);
+  } catch (const Error& error) {
+    result.reset();
+    reason = error.code() == ErrorCode::kInvalidArgument ? "InvalidDataset" : error_code_name(error.code());
+    message = error.what();
+  } catch (const std::exception& error) {
+    result.reset();
+    message = error.what();
+  }
+  const std::lock_guard lock(mutex_);
+  if (result) {
+    engine_.validated(now(), request.job_id, std::move(*result));
+  } else {
+    engine_.validation_failed(now(), request.job_id, reason, message);
+  }
+  try_commit();
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,111 @@
+// The engine behind a mutex, with what it needs of the world: a clock that ticks, a store, a thread that
+// examines data sets, and the ways out to agents and waiting callers. What adapters (gRPC, HTTP) call.
+//
+// Thread-safe. Each call stores what it has changed before it returns and before anybody is told.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mdgen/v1/job_service.pb.h"
+#include "services/coordinator/engine.h"
+
+namespace mdgen::coordinator {
+
+// The way to one agent. Calls come with the coordinator's mutex held: they must not block or call back.
+class AgentSink {
+ public:
+  virtual ~AgentSink() = default;
+  virtual void send(const v1::CoordinatorMessage& message) = 0;
+  virtual void close(const std::string& reason) = 0;
+};
+
+// Examines a job's data set. Throws Error.
+using ManifestBuilder = std::function<Validated(const RequestManifest&)>;
+// Called once, with the mutex held.
+using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
+
+struct CoordinatorOptions {
+  EngineOptions engine;
+  std::vector<std::filesystem::path> run_roots;
+  std::chrono::milliseconds tick{100};
+};
+
+// The attempts of a rank that belong to a job (its run folder may hold those of others).
+struct LogRange {
+  std::filesystem::path folder;
+  int first_attempt = 1;
+  int last_attempt = 0;
+  bool ended = false;
+};
+
+class Coordinator {
+ public:
+  Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> store, std::int64_t epoch,
+              const Clock& clock, ManifestBuilder builder);
+  ~Coordinator();  // stops
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  // Ends the threads; from now on the end of an agent's stream means nothing. Trainers go on.
+  void stop();
+
+  // --- clients: all throw Error ---
+  v1::Job submit(const v1::JobSpec& resolved, const std::string& request_id);
+  v1::Job cancel(const std::string& id_or_name, std::chrono::seconds grace);
+  v1::Job job(const std::string& id_or_name) const;
+  v1::ListJobsResponse list(const v1::ListJobsRequest& request) const;
+  std::optional<v1::Job> wait(const std::string& id, std::chrono::milliseconds timeout);
+  LogRange logs(const std::string& id_or_name) const;
+  std::vector<LedgerRecord> ledger(const std::string& id_or_name) const;
+
+  // --- agents ---
+  // Returns the worker's id. Throws Error.
+  std::string connect(const std::shared_ptr<AgentSink>& sink, const v1::Register& identity);
+  // Not registered, goodbye included, when `sink` is not the worker's newest: then the message is dropped.
+  void agent_message(const std::string& worker_id, const AgentSink* sink, const v1::AgentMessage& message);
+  void agent_gone(const std::string& worker_id, const AgentSink* sink);
+  Ticket new_ticket() { return ++last_ticket_; }
+  void exchange(Ticket ticket, const v1::ExchangeRequest& request, ExchangeDone done);
+  // True when the call was still waiting: it will not be answered any more.
+  bool cancel_exchange(Ticket ticket);
+  void dismiss_workers(std::chrono::milliseconds timeout);
+  std::size_t worker_count() const;
+
+ private:
+  Now now() const { return {clock_.steady(), clock_.wall()}; }
+  void commit();  // stores, then delivers; mutex held
+  void try_commit() noexcept;
+  void deliver(Output& output);
+  void tick_loop();
+  void build_loop();
+  void build(const RequestManifest& request);
+
+  CoordinatorOptions options_;
+  std::unique_ptr<JobStore> store_;
+  const Clock& clock_;
+  ManifestBuilder builder_;
+  std::atomic<Ticket> last_ticket_{0};
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool store_failing_ = false;
+  Engine engine_;
+  std::map<std::string, std::shared_ptr<AgentSink>> sinks_;
+  std::map<Ticket, ExchangeDone> waiting_;
+  std::deque<RequestManifest> to_build_;
+  std::thread ticker_;
+  std::thread validator_;
+};
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,109 @@
+#include "services/coordinator/grpc_job_service.h"
+
+#include <grpcpp/alarm.h>
+
+#include <optional>
+
+#include "services/coordinator/grpc_status.h"
+#include "services/coordinator/log_cursor.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+constexpr std::chrono::milliseconds kLogPoll{200};
+constexpr int kDefaultGraceSeconds = 60;
+
+template <typename Body>
+grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, Body&& body) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(guarded(std::forward<Body>(body)));
+  return reactor;
+}
+
+// One StreamLogs call: writes pieces while there are any, then looks again after a pause. Its steps follow
+// each other, each on whatever thread gRPC has.
+class LogStream final : public grpc::ServerWriteReactor<v1::StreamLogsResponse> {
+ public:
+  LogStream(grpc::CallbackServerContext* context, const v1::StreamLogsRequest& request,
+            Coordinator& coordinator)
+      : context_(context), follow_(request.follow()) {
+    const grpc::Status status = guarded([&] {
+      coordinator.logs(request.id());
+      cursor_.emplace(request, [&coordinator, id = request.id()] { return coordinator.logs(id); });
+    });
+    if (status.ok()) {
+      advance();
+    } else {
+      Finish(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      advance();
+    } else {
+      Finish(grpc::Status::CANCELLED);
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void advance() {
+    if (context_->IsCancelled()) return Finish(grpc::Status::CANCELLED);
+    std::optional<v1::StreamLogsResponse> piece;
+    const grpc::Status status = guarded([&] { piece = cursor_->next(); });
+    if (!status.ok()) return Finish(status);
+    if (piece) {
+      piece_ = std::move(*piece);
+      StartWrite(&piece_);
+    } else if (!follow_ || cursor_->exhausted()) {
+      Finish(grpc::Status::OK);
+    } else {
+      alarm_.Set(std::chrono::system_clock::now() + kLogPoll, [this](bool) { advance(); });
+    }
+  }
+
+  grpc::CallbackServerContext* context_;
+  const bool follow_;
+  std::optional<LogCursor> cursor_;
+  v1::StreamLogsResponse piece_;
+  grpc::Alarm alarm_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* GrpcJobService::SubmitJob(grpc::CallbackServerContext* context,
+                                                    const v1::SubmitJobRequest* request,
+                                                    v1::SubmitJobResponse* response) {
+  return answer(context, [&] {
+    *response->mutable_job() = coordinator_.submit(request->spec(), request->request_id());
+  });
+}
+
+grpc::ServerUnaryReactor* GrpcJobService::GetJob(grpc::CallbackServerContext* context,
+                                                 const v1::GetJobRequest* request,
+                                                 v1::GetJobResponse* response) {
+  return answer(context, [&] { *response->mutable_job() = coordinator_.job(request->id()); });
+}
+
+grpc::ServerUnaryReactor* GrpcJobService::ListJobs(grpc::CallbackServerContext* context,
+                                                   const v1::ListJobsRequest* request,
+                                                   v1::ListJobsResponse* response) {
+  return answer(context, [&] { *response = coordinator_.list(*request); });
+}
+
+grpc::ServerUnaryReactor* GrpcJobService::CancelJob(grpc::CallbackServerContext* context,
+                                                    const v1::CancelJobRequest* request,
+                                                    v1::CancelJobResponse* response) {
+  return answer(context, [&] {
+    const int grace = request->has_grace_seconds() ? request->grace_seconds() : kDefaultGraceSeconds;
+    *response->mutable_job() = coordinator_.cancel(request->id(), std::chrono::seconds(grace));
+  });
+}
+
+grpc::ServerWriteReactor<v1::StreamLogsResponse>* GrpcJobService::StreamLogs(
+    grpc::CallbackServerContext* context, const v1::StreamLogsRequest* request) {
+  return new LogStream(context, *request, coordinator_);  // deletes itself in OnDone, as reactors do
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,60 @@
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "core/base/log.h"
+#include "services/coordinator/server.h"
+
+namespace {
+
+sigset_t end_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+int serve(const mdgen::coordinator::ServerOptions& options) {
+  // Blocked before any thread is made, so that only sigwait takes them.
+  const sigset_t signals = end_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const auto server = mdgen::coordinator::Server::start(options);
+  std::printf("ready grpc=%s http=%s\n", server->grpc_address().c_str(), server->http_address().c_str());
+  std::fflush(stdout);
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  spdlog::info("signal {}: stopping; trainers go on", signal);
+  server->stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  mdgen::init_logging("coordinator");
+  CLI::App app{"Accepts training jobs, gives them to workers, and keeps their records."};
+  mdgen::coordinator::ServerOptions options;
+  app.set_version_flag("--version", MDGEN_VERSION);
+  app.add_option("--listen", options.listen, "gRPC address, HOST:PORT; port 0: a free one")
+      ->capture_default_str();
+  app.add_option("--http", options.http, "HTTP address, HOST:PORT; empty: none")->capture_default_str();
+  app.add_option("--state_dir,--state-dir", options.state_dir, "folder of the store, on a local disk")
+      ->required();
+  app.add_option("--run_root,--run-root", options.run_roots,
+                 "run folders must lie below one of these (default: anywhere)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    return serve(options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());
+    return 1;
+  }
+}

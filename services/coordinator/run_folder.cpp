@@ -1,0 +1,98 @@
+#include "services/coordinator/run_folder.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/config/json.h"
+#include "core/config/spec.h"
+
+namespace mdgen::coordinator {
+namespace fs = std::filesystem;
+namespace {
+
+const std::regex kCheckpointName(R"(step-(\d{9,18})-g(\d{4,18}))");
+const std::regex kLogName(R"(rank-(\d{1,9})\.attempt-(\d{1,9})\.log)");
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  return names;
+}
+
+bool is_below(const fs::path& folder, const fs::path& root) {
+  const auto [rest, unused] = std::mismatch(root.begin(), root.end(), folder.begin(), folder.end());
+  return rest == root.end() || (std::next(rest) == root.end() && rest->empty());
+}
+
+void check_name(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos)
+    throw Error(ErrorCode::kInvalidArgument,
+                "name: \"" + name + "\" is not allowed: it names a folder in work_dir");
+}
+
+[[noreturn]] void refuse(const fs::path& folder, const std::string& reason) {
+  throw Error(ErrorCode::kFailedPrecondition, "run folder " + folder.string() + ": " + reason);
+}
+
+}  // namespace
+
+FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::path>& roots) {
+  check_name(spec.name());
+  if (!fs::path(spec.work_dir()).is_absolute())
+    throw Error(ErrorCode::kInvalidArgument, "work_dir: \"" + spec.work_dir() + "\" is not an absolute path");
+  FolderFacts facts;
+  std::error_code error;
+  facts.folder = fs::weakly_canonical(fs::path(spec.work_dir()) / spec.name(), error);
+  if (error) refuse(fs::path(spec.work_dir()) / spec.name(), error.message());
+  const bool allowed = roots.empty() || std::any_of(roots.begin(), roots.end(), [&](const fs::path& root) {
+                         return is_below(facts.folder, fs::weakly_canonical(root));
+                       });
+  if (!allowed)
+    throw Error(ErrorCode::kInvalidArgument, "work_dir: run folder " + facts.folder.string() +
+                                                 " lies outside this coordinator's run roots");
+  std::smatch match;
+  for (const std::string& name : names_in(facts.folder / "checkpoints")) {
+    if (!std::regex_match(name, match, kCheckpointName)) continue;
+    facts.has_checkpoints = true;
+    facts.last_generation = std::max<std::int64_t>(facts.last_generation, std::stoll(match[2]));
+  }
+  for (const std::string& name : names_in(facts.folder / "logs"))
+    if (std::regex_match(name, match, kLogName))
+      facts.last_attempt = std::max(facts.last_attempt, std::stoi(match[2]));
+  facts.used =
+      facts.has_checkpoints || facts.last_attempt > 0 || fs::exists(facts.folder / "metrics.jsonl", error);
+  return facts;
+}
+
+void prepare_run_folder(const fs::path& folder, const v1::JobSpec& spec) {
+  std::error_code error;
+  fs::create_directories(folder / "logs", error);
+  if (error) refuse(folder, "cannot be created: " + error.message());
+  replace_file(folder / "spec.yaml", config::to_yaml(spec));
+}
+
+void write_manifest(const fs::path& folder, const v1::JobManifest& manifest) {
+  replace_file(folder / "manifest.json",
+               config::message_to_json(manifest, config::Unset::kLeaveOut).dump(1) + "\n");
+}
+
+fs::path log_file(const fs::path& folder, int rank, int attempt) {
+  return folder / "logs" / ("rank-" + std::to_string(rank) + ".attempt-" + std::to_string(attempt) + ".log");
+}
+
+std::vector<int> log_attempts(const fs::path& folder, int rank) {
+  std::vector<int> attempts;
+  std::smatch match;
+  for (const std::string& name : names_in(folder / "logs"))
+    if (std::regex_match(name, match, kLogName) && std::stoi(match[1]) == rank)
+      attempts.push_back(std::stoi(match[2]));
+  std::sort(attempts.begin(), attempts.end());
+  return attempts;
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,116 @@
+#include "services/coordinator/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <mutex>
+
+#include "core/base/error.h"
+#include "core/base/identity.h"
+#include "services/coordinator/address.h"
+#include "services/coordinator/coordinator.h"
+#include "services/coordinator/grpc_job_service.h"
+#include "services/coordinator/grpc_worker_service.h"
+#include "services/coordinator/http_server.h"
+#include "services/coordinator/store.h"
+#include "services/coordinator/validator.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;
+constexpr std::chrono::seconds kStopWait{2};
+// A vanished client's stream is noticed; liveness itself is an application beat.
+constexpr int kKeepaliveMs = 20'000;
+
+void enable_plugins() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+class ServerImpl final : public Server {
+ public:
+  explicit ServerImpl(const ServerOptions& options)
+      : coordinator_(make_coordinator(options)), jobs_(*coordinator_), workers_(*coordinator_) {
+    if (!options.http.empty()) http_ = std::make_unique<HttpServer>(*coordinator_, options.http);
+    serve(options.listen);
+  }
+  ~ServerImpl() override { stop(); }
+
+  std::string grpc_address() const override { return grpc_address_; }
+  std::string http_address() const override { return http_ ? http_->address() : ""; }
+  v1::Job submit(const v1::JobSpec& resolved) override { return coordinator_->submit(resolved, make_uuid()); }
+  v1::Job cancel(const std::string& job_id, std::chrono::seconds grace) override {
+    return coordinator_->cancel(job_id, grace);
+  }
+  v1::Job job(const std::string& job_id) const override { return coordinator_->job(job_id); }
+  std::optional<v1::Job> wait(const std::string& job_id, std::chrono::milliseconds timeout) override {
+    return coordinator_->wait(job_id, timeout);
+  }
+  void dismiss_workers(std::chrono::milliseconds timeout) override { coordinator_->dismiss_workers(timeout); }
+
+  void stop() override {
+    const std::lock_guard lock(stop_mutex_);
+    if (!grpc_) return;
+    coordinator_->stop();  // first: streams that end from now on are no lost workers
+    grpc_->GetHealthCheckService()->SetServingStatus(false);
+    grpc_->Shutdown(std::chrono::system_clock::now() + kStopWait);
+    grpc_->Wait();
+    grpc_.reset();
+    if (http_) http_->stop();
+  }
+
+ private:
+  static std::unique_ptr<Coordinator> make_coordinator(const ServerOptions& options) {
+    static const SystemClock clock;
+    auto store = std::make_unique<Store>(options.state_dir);
+    const std::int64_t epoch = store->epoch();
+    CoordinatorOptions settings;
+    settings.engine.worker_lost_after = options.worker_lost_after;
+    settings.engine.reconnect_grace = options.reconnect_grace;
+    settings.run_roots = options.run_roots;
+    return std::make_unique<Coordinator>(
+        std::move(settings), std::move(store), epoch, clock,
+        [](const RequestManifest& request) { return examine(request.spec); });
+  }
+
+  void serve(const std::string& listen) {
+    enable_plugins();
+    const HostPort wanted = parse_address("listen", listen);
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    builder.RegisterService(&jobs_);
+    builder.RegisterService(&workers_);
+    grpc_ = builder.BuildAndStart();
+    if (!grpc_ || port == 0) throw Error(ErrorCode::kUnavailable, "listen: cannot listen on " + listen);
+    for (const char* name : {"mdgen.v1.JobService", "mdgen.v1.WorkerService"})
+      grpc_->GetHealthCheckService()->SetServingStatus(name, true);
+    grpc_address_ = to_address(wanted.host, port);
+  }
+
+  std::unique_ptr<Coordinator> coordinator_;
+  GrpcJobService jobs_;
+  GrpcWorkerService workers_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::string grpc_address_;
+  std::mutex stop_mutex_;
+};
+
+}  // namespace
+
+std::unique_ptr<Server> Server::start(const ServerOptions& options) {
+  return std::make_unique<ServerImpl>(options);
+}
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,21 @@
+#include "services/coordinator/validator.h"
+
+#include <utility>
+
+#include "core/data/manifest.h"
+#include "core/data/plan.h"
+
+namespace mdgen::coordinator {
+
+Validated examine(const v1::JobSpec& spec) {
+  data::ManifestResult found = data::build_manifest(spec);
+  const data::RunPlan plan(data::plan_inputs(spec, found.manifest));
+  Validated result;
+  result.plan_digest = data::plan_digest(plan.inputs());
+  result.total_steps = plan.total_steps();
+  result.warnings = std::move(found.warnings);
+  result.manifest = std::move(found.manifest);
+  return result;
+}
+
+}  // namespace mdgen::coordinator

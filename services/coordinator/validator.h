@@ -1,0 +1,12 @@
+// Examines a job's data set and fixes its plan.
+#pragma once
+
+#include "mdgen/v1/job_spec.pb.h"
+#include "services/coordinator/job_record.h"
+
+namespace mdgen::coordinator {
+
+// Reads both splits and every array's header. Throws Error(kInvalidArgument) listing every problem.
+Validated examine(const v1::JobSpec& spec);
+
+}  // namespace mdgen::coordinator

@@ -1,0 +1,264 @@
+// An engine with a clock that the test turns, a store in memory, and agents that only remember what they were
+// told.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "services/coordinator/engine.h"
+
+namespace mdgen::coordinator::testing {
+
+// Keeps what was saved, as a store on disk would: a copy.
+class MemoryStore : public JobStore {
+ public:
+  std::vector<JobRecord> load() override {
+    std::vector<JobRecord> records;
+    for (const std::string& id : order_) {
+      JobRecord record = records_.at(id);
+      std::int64_t last = 0;
+      for (const LedgerRecord& entry : ledgers_[id]) {
+        if (entry.kind == LedgerRecord::Kind::kRange) last = entry.last_step;
+        if (entry.kind == LedgerRecord::Kind::kStart || entry.kind == LedgerRecord::Kind::kRollback)
+          last = entry.to;
+      }
+      record.ledger =
+          LedgerWriter(!ledgers_[id].empty(), last, static_cast<std::int64_t>(ledgers_[id].size()));
+      record.unsaved = JobRecord::Unsaved::kNothing;
+      record.generation_unsaved = record.manifest_unsaved = record.validating = false;
+      if (record.generation) {
+        record.generation->evidence.clear();
+        record.generation->failed_at.reset();
+        record.generation->killed_at.reset();
+      }
+      records.push_back(std::move(record));
+    }
+    return records;
+  }
+  void save(const std::vector<const JobRecord*>& records) override {
+    if (broken) throw Error(ErrorCode::kUnavailable, "disk full");
+    ++saves;
+    for (const JobRecord* record : records) {
+      if (!records_.contains(record->id())) order_.push_back(record->id());
+      records_[record->id()] = *record;
+      auto& ledger = ledgers_[record->id()];
+      for (const LedgerRecord& entry : record->ledger.pending()) {
+        const auto known = std::find_if(ledger.begin(), ledger.end(), [&](const LedgerRecord& old) {
+          return old.sequence == entry.sequence;
+        });
+        if (known == ledger.end()) {
+          ledger.push_back(entry);
+        } else {
+          *known = entry;
+        }
+      }
+    }
+  }
+  std::vector<LedgerRecord> ledger(const std::string& job_id) override { return ledgers_[job_id]; }
+  v1::JobState saved_state(const std::string& job_id) const { return records_.at(job_id).state(); }
+
+  bool broken = false;
+  int saves = 0;
+
+ private:
+  std::vector<std::string> order_;
+  std::map<std::string, JobRecord> records_;
+  std::map<std::string, std::vector<LedgerRecord>> ledgers_;
+};
+
+struct World {
+  World() { restart(); }
+
+  // --- time and storage ---
+  Now now() const {
+    return {Clock::Steady(steady), Clock::Wall(std::chrono::seconds(1'800'000'000) + steady)};
+  }
+  void pass(std::chrono::milliseconds time) {
+    steady += time;
+    engine->tick(now());
+    flush();
+  }
+  // Everybody who is here keeps beating meanwhile.
+  void pass_with_beats(std::chrono::milliseconds time) {
+    for (std::chrono::milliseconds passed{0}; passed < time; passed += std::chrono::milliseconds(1000)) {
+      for (const Worker* worker : engine->workers()) {
+        v1::Beat beat;
+        beat.set_phase(v1::TRAINER_PHASE_COMPUTE);
+        engine->beat(now(), worker->id, beat);
+      }
+      pass(std::chrono::milliseconds(1000));
+    }
+  }
+  void flush() {
+    engine->save(store, now());
+    for (Output& output : engine->take_outputs()) {
+      if (auto* sent = std::get_if<SendToAgent>(&output)) inbox[sent->worker_id].push_back(sent->message);
+      if (auto* build = std::get_if<RequestManifest>(&output)) builds.push_back(*build);
+      if (auto* answer = std::get_if<ExchangeAnswer>(&output)) answers.push_back(*answer);
+      if (auto* drop = std::get_if<DropAgent>(&output)) dropped.push_back(drop->worker_id);
+    }
+  }
+  void restart() {
+    inbox.clear();
+    builds.clear();
+    engine = std::make_unique<Engine>(options, ++epoch, store.load(), now());
+    flush();
+  }
+
+  // --- jobs ---
+  static v1::JobSpec spec(const std::string& name, int min = 1, int max = 2) {
+    v1::JobSpec spec;
+    spec.set_name(name);
+    spec.set_work_dir("/runs");
+    spec.set_resume("auto");
+    spec.mutable_workers()->set_min(min);
+    spec.mutable_workers()->set_max(max);
+    return spec;
+  }
+  static FolderFacts fresh_folder(const v1::JobSpec& spec) {
+    FolderFacts facts;
+    facts.folder = std::filesystem::path(spec.work_dir()) / spec.name();
+    return facts;
+  }
+  std::string submit(const v1::JobSpec& spec, const std::string& request_id = "") {
+    const std::string id = engine->submit(now(), spec, request_id, fresh_folder(spec)).id();
+    flush();
+    return id;
+  }
+  void validate(const std::string& id, std::int64_t total_steps = 100) {
+    Validated result;
+    result.total_steps = total_steps;
+    result.plan_digest = "plan";
+    result.manifest.set_digest("manifest");
+    engine->validated(now(), id, std::move(result));
+    flush();
+  }
+  std::string queued(const v1::JobSpec& spec) {
+    const std::string id = submit(spec);
+    validate(id);
+    return id;
+  }
+  const v1::Job& job(const std::string& id) const { return engine->job(id).job; }
+  v1::JobState state(const std::string& id) const { return job(id).state(); }
+  void cancel(const std::string& id, int grace = 60) {
+    engine->cancel(now(), id, std::chrono::seconds(grace));
+    flush();
+  }
+
+  // --- agents ---
+  static v1::Register identity(const std::string& incarnation, const std::string& device = "cpu") {
+    v1::Register identity;
+    identity.set_incarnation(incarnation);
+    identity.set_host("node1");
+    identity.set_pid(7);
+    identity.set_boot_id("boot1");
+    identity.set_device(device);
+    identity.set_address("10.0.0.1");
+    identity.set_cpus(8);
+    return identity;
+  }
+  std::string agent(const std::string& incarnation) { return agent(identity(incarnation)); }
+  std::string agent(const v1::Register& identity) {
+    const std::string id = engine->connect(now(), identity);
+    flush();
+    return id;
+  }
+  void lose(const std::string& worker) {
+    engine->disconnect(now(), worker, "its connection ended");
+    flush();
+  }
+  // The newest assignment that an agent got.
+  v1::Assignment assignment(const std::string& worker) {
+    for (auto message = inbox[worker].rbegin(); message != inbox[worker].rend(); ++message)
+      if (message->has_start()) return message->start();
+    return {};
+  }
+  int stops(const std::string& worker, bool kill) {
+    return static_cast<int>(std::count_if(
+        inbox[worker].begin(), inbox[worker].end(),
+        [&](const auto& message) { return message.has_stop() && message.stop().kill() == kill; }));
+  }
+
+  // --- trainers ---
+  v1::TrainerEvent event(const std::string& worker) {
+    v1::TrainerEvent event;
+    *event.mutable_id() = assignment(worker).id();
+    event.set_rank(assignment(worker).rank());
+    return event;
+  }
+  void say(const std::string& worker, const v1::TrainerEvent& event) {
+    engine->trainer_event(now(), worker, event);
+    flush();
+  }
+  void started(const std::string& worker, std::int64_t first_step = 0, const std::string& checkpoint = "") {
+    auto report = event(worker);
+    report.mutable_started()->set_first_step(first_step);
+    report.mutable_started()->set_checkpoint(checkpoint);
+    say(worker, report);
+  }
+  void step(const std::string& worker, std::int64_t step, double loss = 1.0) {
+    auto report = event(worker);
+    report.mutable_step()->set_step(step);
+    report.mutable_step()->set_loss(loss);
+    report.mutable_step()->set_seconds(0.5);
+    report.mutable_step()->set_tokens(100);
+    report.mutable_step()->set_samples(4);
+    report.mutable_step()->set_sample_hash_sum(static_cast<std::uint64_t>(1000 + step));
+    say(worker, report);
+  }
+  void steps(const std::string& worker, std::int64_t first, std::int64_t last) {
+    for (std::int64_t at = first; at <= last; ++at) step(worker, at);
+  }
+  void checkpoint(const std::string& worker, std::int64_t step, bool verified = true) {
+    auto report = event(worker);
+    report.mutable_checkpoint()->set_step(step);
+    report.mutable_checkpoint()->set_folder("step-" + std::to_string(step));
+    report.mutable_checkpoint()->set_verified(verified);
+    say(worker, report);
+  }
+  void finish(const std::string& worker, v1::Outcome outcome, const std::string& reason = "",
+              const std::string& message = "") {
+    auto report = event(worker);
+    report.mutable_finished()->set_outcome(outcome);
+    report.mutable_finished()->set_reason(reason);
+    report.mutable_finished()->set_message(message);
+    say(worker, report);
+  }
+  void exit(const std::string& worker, int code, int signal = 0, const std::string& last_line = "") {
+    auto report = event(worker);
+    report.mutable_exited()->set_exit_code(code);
+    report.mutable_exited()->set_signal(signal);
+    if (!last_line.empty()) report.mutable_exited()->add_last_log_lines(last_line);
+    say(worker, report);
+  }
+  std::size_t post(const std::string& job, std::int64_t generation, int rank, const std::string& blob,
+                   Ticket ticket, const std::string& incarnation = "") {
+    v1::ExchangeRequest request;
+    request.mutable_id()->set_job_id(job);
+    request.mutable_id()->set_generation(generation);
+    request.set_rank(rank);
+    request.set_key("k");
+    request.set_blob(blob);
+    request.set_incarnation(incarnation.empty() ? "i" + std::to_string(rank) : incarnation);
+    engine->exchange(request, ticket);
+    const std::size_t before = answers.size();
+    flush();
+    return answers.size() - before;
+  }
+
+  EngineOptions options;
+  std::chrono::milliseconds steady{1'000'000};
+  std::int64_t epoch = 0;
+  MemoryStore store;
+  std::unique_ptr<Engine> engine;
+  std::map<std::string, std::vector<v1::CoordinatorMessage>> inbox;
+  std::vector<RequestManifest> builds;
+  std::vector<ExchangeAnswer> answers;
+  std::vector<std::string> dropped;
+};
+
+}  // namespace mdgen::coordinator::testing
