@@ -16,7 +16,7 @@ class PrefetcherTest : public ::testing::TestWithParam<int> {
   DataFixture data_{{.lengths = {12, 20, 31}}};
   Dataset dataset_ = data_.dataset();
 };
-INSTANTIATE_TEST_SUITE_P(Threads, PrefetcherTest, ::testing::Values(0, 1, 2, 7));
+INSTANTIATE_TEST_SUITE_P(Threads, PrefetcherTest, ::testing::Values(0, 1, 3));
 
 TEST_P(PrefetcherTest, GetsWhatLoadGives_InTheOrderOfPush) {
   Prefetcher prefetcher(dataset_, GetParam());
