@@ -1,0 +1,17 @@
+// What chemfiles 0.10 passes over: an incomplete last frame of XTC, TRR and DCD files when the cut lies in
+// its header, and a PDB's last part without atoms, which it counts as a frame and crashes on. Found by
+// walking over the frames' lengths.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+
+namespace mdgen::format {
+
+// The number of frames; nothing for other formats. Throws Error(kDataLoss) naming the file and the frame that
+// is cut short, and for a PDB without atoms. A DCD whose header counts other frames than the file holds is a
+// warning: programs that were stopped leave such files behind.
+std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file);
+
+}  // namespace mdgen::format
