@@ -27,6 +27,13 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
 
+// gRPC 1.51 ends the threads that run its callbacks with their last user, and sometimes aborts the process
+// while doing so ("assertion failed: prior > 0" in grpc_cq_internal_unref). So the first channel stays for
+// ever.
+void keep_callback_threads(const std::shared_ptr<grpc::Channel>& channel) {
+  [[maybe_unused]] static const auto* const kept = new std::shared_ptr<grpc::Channel>(channel);
+}
+
 }  // namespace
 
 LinkLoss link_loss(const grpc::Status& status) {
@@ -187,7 +194,9 @@ class CoordinatorLink::ExchangeCall : public std::enable_shared_from_this<Exchan
 CoordinatorLink::CoordinatorLink(const std::string& target, Handlers handlers)
     : state_(std::make_shared<State>()) {
   state_->handlers = std::move(handlers);
-  state_->stub = v1::WorkerService::NewStub(make_channel(target));
+  const auto channel = make_channel(target);
+  keep_callback_threads(channel);
+  state_->stub = v1::WorkerService::NewStub(channel);
 }
 
 CoordinatorLink::~CoordinatorLink() {

@@ -17,6 +17,9 @@ void Outbox::push(v1::AgentMessage message) {
 }
 
 void Outbox::pop() {
+  if (!waiting_.front().trainer().has_started()) {
+    std::erase_if(written_, [](const v1::AgentMessage& one) { return one.trainer().has_started(); });
+  }
   written_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
   if (written_.size() > replay_) written_.pop_front();

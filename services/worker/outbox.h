@@ -10,9 +10,13 @@
 namespace mdgen::worker {
 
 // Bounded: when full, the oldest step report goes first (the run folder's metrics.jsonl has it too), and only
-// when there is none the oldest message. The last few that were written are kept, because a connection that
-// breaks does not say what had arrived: they are sent again on the next one, and the coordinator drops what
-// it has. Not thread-safe.
+// when there is none the oldest message.
+//
+// A connection that breaks does not say what had arrived. So the last few messages that were written are kept
+// and sent again on the next connection; the coordinator drops what it has. The exception is a start report
+// that others have followed: it would set the job's step back.
+//
+// Not thread-safe.
 class Outbox {
  public:
   explicit Outbox(std::size_t capacity = 4096, std::size_t replay = 64)
