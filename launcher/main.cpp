@@ -1,0 +1,105 @@
+// mdgen-launch: a whole run in one command, by itself or under mpirun and srun.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/config/spec.h"
+#include "launcher/binding.h"
+#include "launcher/command.h"
+#include "launcher/environment.h"
+#include "launcher/run.h"
+
+namespace {
+
+namespace launcher = mdgen::launcher;
+
+launcher::Interrupts interrupts;
+
+void handle_signals() {
+  struct sigaction action {};
+  action.sa_flags = SA_RESTART;
+  action.sa_handler = [](int) { ++interrupts.stop; };
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+  action.sa_handler = [](int) { ++interrupts.requeue; };
+  ::sigaction(SIGUSR1, &action, nullptr);
+  std::signal(SIGUSR2, SIG_IGN);
+}
+
+int launch(const std::vector<std::string>& words, std::optional<int> n, launcher::Programs programs) {
+  const auto environment = launcher::current_environment();
+  const auto place = launcher::find_place(environment);
+  const auto slots = launcher::count_slots(place, n);
+  const auto arguments = launcher::split_spec_arguments(words);
+  const auto resolve = [&] {
+    return launcher::resolve_spec(arguments, slots.total, std::filesystem::current_path());
+  };
+  const auto run_folder = [&] {
+    const auto spec = resolve().spec;
+    return std::filesystem::path(spec.work_dir()) / spec.name();
+  };
+  launcher::widen_binding(environment);
+  if (place.size == 1) return launcher::lead(resolve(), place, slots, programs, nullptr, interrupts);
+  if (place.rank == 0) {
+    const auto resolved = resolve();
+    const auto wireup = launcher::choose_wireup(environment, place, run_folder);
+    return launcher::lead(resolved, place, slots, programs, wireup.get(), interrupts);
+  }
+  const auto wireup = launcher::choose_wireup(environment, place, run_folder);
+  return launcher::follow(place, programs, *wireup, interrupts);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("Trains in one command: a coordinator, N workers and their trainers, from start to end.",
+               "mdgen-launch");
+  app.set_version_flag("--version", MDGEN_VERSION);
+  app.require_subcommand(1);
+  std::optional<int> n;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  launcher::Programs programs{.worker = here / "mdgen-worker", .trainer = {}, .device = "cpu"};
+  app.add_option("-n,--workers", n, "workers on this host (default 1; under mpirun and srun their count)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--device", programs.device, "cpu, cuda (each worker its local GPU) or cuda:N")
+      ->capture_default_str();
+  app.add_option("--trainer", programs.trainer,
+                 "the trainer program (default: mdgen-trainer beside this one)");
+  auto* train =
+      app.add_subcommand("train", "train: -f SPEC.yaml, flags, --set a.b=c; `train --help` lists the flags");
+  train->set_help_flag();
+  train->prefix_command();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto words = train->remaining();
+  mdgen::init_logging("launch");
+  if (std::getenv("MDGEN_LOG") == nullptr) spdlog::set_level(spdlog::level::warn);
+  try {
+    if (launcher::split_spec_arguments(words).help) {
+      std::printf("usage: mdgen-launch [-n N] train [-f SPEC.yaml] [flags] [--set a.b=c]\n\n%s",
+                  mdgen::config::flags_help().c_str());
+      return 0;
+    }
+    handle_signals();
+    return launch(words, n, programs);
+  } catch (const mdgen::Error& error) {
+    std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
+    const bool usage = error.code() == mdgen::ErrorCode::kInvalidArgument ||
+                       error.code() == mdgen::ErrorCode::kUnimplemented;
+    return usage || error.code() == mdgen::ErrorCode::kNotFound ? 2 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
+    return 1;
+  }
+}
