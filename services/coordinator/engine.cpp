@@ -36,6 +36,7 @@ void Engine::restore(JobRecord& record, Now now) {
   rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
   record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
                       record.ledger.last_step(), "");
+  generation.members[0].started = record.state() != v1::JOB_STATE_STARTING;
   if (record.state() == v1::JOB_STATE_STARTING) {
     fail(now, record,
          {Evidence::Kind::kWorkerLost, 0, "CoordinatorRestarted",
@@ -44,8 +45,6 @@ void Engine::restore(JobRecord& record, Now now) {
           true});
   } else if (record.state() == v1::JOB_STATE_RECOVERING) {
     fail(now, record, {Evidence::Kind::kWorkerLost, 0, record.job.reason(), record.job.message(), true});
-  } else {
-    generation.members[0].started = true;
   }
 }
 

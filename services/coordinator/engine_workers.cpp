@@ -1,5 +1,6 @@
 // Engine: what agents say and how long they are silent.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/identity.h"
 #include "services/coordinator/engine.h"
@@ -92,7 +93,7 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
   member->last_heard = now.steady;
   switch (event.event_case()) {
     case v1::TrainerEvent::kStarted:
-      member->started = true;
+      if (std::exchange(member->started, true)) return;  // agents repeat what may have been lost
       if (member->rank == 0) on_started(*record, event.started());
       break;
     case v1::TrainerEvent::kStep:
@@ -106,6 +107,7 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
       on_checkpoint(*record, event.checkpoint());
       return;
     case v1::TrainerEvent::kFinished:
+      if (member->finish) return;
       member->finish = event.finished();
       if (auto evidence = judge_finish(*member, event.finished())) fail(now, *record, std::move(*evidence));
       break;

@@ -1,0 +1,137 @@
+// The pure parts: scheduling, pace, streaks, judging the ends of trainers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "services/coordinator/generation.h"
+#include "services/coordinator/progress.h"
+#include "services/coordinator/reconcile.h"
+#include "services/coordinator/scheduler.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Schedule, TakesUpToMaxInOrder) {
+  const auto given = schedule({{"a", 1, 2}, {"b", 1, 9}}, {{"w1", "w2", "w3", "w4"}, 4});
+  EXPECT_THAT(given.at("a"), ElementsAre("w1", "w2"));
+  EXPECT_THAT(given.at("b"), ElementsAre("w3", "w4"));
+}
+
+TEST(Schedule, TheHeadOfTheQueueHoldsBackTheRest) {
+  EXPECT_TRUE(schedule({{"a", 3, 3}, {"b", 1, 1}}, {{"w1", "w2"}, 4}).empty());
+}
+
+TEST(Schedule, AJobThatThePoolCannotHoldBlocksNobody) {
+  const auto given = schedule({{"a", 5, 5}, {"b", 1, 1}}, {{"w1", "w2"}, 4});
+  EXPECT_FALSE(given.contains("a"));
+  EXPECT_THAT(given.at("b"), ElementsAre("w1"));
+  EXPECT_EQ(waiting_reason({"a", 5, 5}, {{"w1", "w2"}, 4}), "Unsatisfiable");
+  EXPECT_EQ(waiting_reason({"b", 3, 5}, {{"w1", "w2"}, 4}), "WaitingForWorkers");
+}
+
+TEST(Schedule, NothingForNobody) {
+  EXPECT_TRUE(schedule({}, {{"w1"}, 1}).empty());
+  EXPECT_TRUE(schedule({{"a", 1, 1}}, {{}, 0}).empty());
+}
+
+TEST(Pace, IsTheMeanOfTheLastSteps) {
+  Pace pace;
+  EXPECT_EQ(pace.tokens_per_second(), 0.0);
+  for (std::size_t i = 0; i < Pace::kSteps; ++i) pace.add(1'000'000, 100.0);
+  for (std::size_t i = 0; i < Pace::kSteps; ++i) pace.add(i % 2 == 0 ? 100 : 300, 0.5);
+  EXPECT_DOUBLE_EQ(pace.tokens_per_second(), 400.0);
+  EXPECT_DOUBLE_EQ(pace.seconds_per_step(), 0.5);
+}
+
+TEST(FailureStreak, CountsTheSameCauseUntilThereIsProgress) {
+  FailureStreak streak = extend({}, "TrainerKilled", 5);
+  EXPECT_EQ(streak.same_reason, 1);
+  streak = extend(streak, "TrainerKilled", 5);
+  EXPECT_EQ(streak.same_reason, 2);
+  streak = extend(streak, "WorkerLost", 5);
+  EXPECT_EQ(streak.same_reason, 1);
+  EXPECT_EQ(streak.any_reason, 3);
+  streak = extend(streak, "WorkerLost", 6);
+  EXPECT_EQ(streak.same_reason, 1);
+  EXPECT_EQ(streak.any_reason, 1);
+}
+
+Member member(int rank) {
+  Member member;
+  member.rank = rank;
+  member.host = "node" + std::to_string(rank);
+  return member;
+}
+
+v1::ProcessExit process_exit(int code, int signal, const std::string& line = "") {
+  v1::ProcessExit exit;
+  exit.set_exit_code(code);
+  exit.set_signal(signal);
+  if (!line.empty()) exit.add_last_log_lines(line);
+  return exit;
+}
+
+TEST(JudgeExit, NamesSignalHostAndLastWords) {
+  const auto evidence = judge_exit(member(3), process_exit(0, SIGSEGV, "about to crash"));
+  ASSERT_TRUE(evidence);
+  EXPECT_EQ(evidence->reason, "TrainerKilled");
+  EXPECT_THAT(evidence->message, HasSubstr("rank 3"));
+  EXPECT_THAT(evidence->message, HasSubstr("node3"));
+  EXPECT_THAT(evidence->message, HasSubstr("SEGV"));
+  EXPECT_THAT(evidence->message, HasSubstr("about to crash"));
+  EXPECT_TRUE(evidence->restartable);
+  EXPECT_THAT(judge_exit(member(0), process_exit(0, SIGKILL))->message, HasSubstr("out of memory"));
+  EXPECT_THAT(judge_exit(member(0), process_exit(17, 0))->message, HasSubstr("17"));
+}
+
+TEST(JudgeExit, WhatWasOrderedOrSaidIsNoEvidence) {
+  Member killed = member(0);
+  killed.kill_sent = true;
+  EXPECT_FALSE(judge_exit(killed, process_exit(0, SIGKILL)));
+  EXPECT_TRUE(judge_exit(killed, process_exit(0, SIGSEGV))) << "not our signal";
+  Member failed = member(0);
+  failed.finish.emplace().set_outcome(v1::OUTCOME_FAILED);
+  EXPECT_FALSE(judge_exit(failed, process_exit(1, 0)));
+  Member done = member(0);
+  done.finish.emplace().set_outcome(v1::OUTCOME_COMPLETED);
+  EXPECT_FALSE(judge_exit(done, process_exit(0, 0)));
+  EXPECT_TRUE(judge_exit(done, process_exit(1, 0))) << "completed, then crashed";
+  EXPECT_FALSE(judge_exit(member(1), process_exit(0, 0)));
+  EXPECT_TRUE(judge_exit(member(0), process_exit(0, 0))) << "rank 0 left without a word";
+}
+
+TEST(Cause, AProcessThatDiedOutweighsWhatOthersSayOfIt) {
+  Generation generation;
+  v1::FinishReport report;
+  report.set_outcome(v1::OUTCOME_FAILED);
+  report.set_reason("Unavailable");
+  report.set_message("all_reduce: connection closed by peer");
+  generation.evidence.push_back(*judge_finish(member(0), report));
+  EXPECT_EQ(generation.cause()->kind, Evidence::Kind::kCollective);
+  EXPECT_TRUE(generation.cause()->restartable);
+  report.set_reason("Internal");
+  generation.evidence.push_back(*judge_finish(member(0), report));
+  EXPECT_FALSE(generation.cause()->restartable) << "an error of its own would only return";
+  generation.evidence.push_back(*judge_exit(member(1), process_exit(0, SIGABRT)));
+  EXPECT_EQ(generation.cause()->rank, 1);
+  EXPECT_TRUE(generation.cause()->restartable);
+}
+
+TEST(Reconcile, DoesNothingWithoutNews) {
+  JobRecord record;
+  record.job.set_id("j");
+  record.job.set_state(v1::JOB_STATE_RUNNING);
+  Generation& generation = record.generation.emplace();
+  generation.number = 1;
+  generation.members = {member(0), member(1)};
+  EXPECT_TRUE(reconcile(Clock::Steady{}, record, {}, {}).empty());
+  record.job.set_state(v1::JOB_STATE_SUCCEEDED);
+  record.desired.goal = Desired::Goal::kCancel;
+  EXPECT_TRUE(reconcile(Clock::Steady{}, record, {"w1"}, {}).empty());
+}
+
+}  // namespace
+}  // namespace mdgen::coordinator

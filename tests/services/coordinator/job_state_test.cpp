@@ -1,0 +1,68 @@
+#include "services/coordinator/job_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "core/base/error.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+// The table of docs/coordinator.md, written a second time.
+const std::map<std::string, std::set<std::string>> kDocumented = {
+    {"UNSPECIFIED", {"VALIDATING"}},
+    {"VALIDATING", {"QUEUED", "FAILED", "CANCELLED"}},
+    {"QUEUED", {"STARTING", "CANCELLED"}},
+    {"STARTING", {"RUNNING", "RECOVERING", "CANCELLING", "FAILED"}},
+    {"RUNNING", {"RECOVERING", "CANCELLING", "SUCCEEDED", "FAILED"}},
+    {"RECOVERING", {"STARTING", "CANCELLING", "FAILED", "CANCELLED"}},
+    {"CANCELLING", {"CANCELLED", "SUCCEEDED"}},
+};
+
+std::vector<v1::JobState> all_states() {
+  std::vector<v1::JobState> states;
+  for (int number = v1::JobState_MIN; number <= v1::JobState_MAX; ++number)
+    states.push_back(static_cast<v1::JobState>(number));
+  return states;
+}
+
+TEST(JobState, EveryPairIsLegalOrRefusedByName) {
+  int legal = 0;
+  for (const v1::JobState from : all_states()) {
+    for (const v1::JobState to : all_states()) {
+      const auto row = kDocumented.find(state_name(from));
+      const bool expected = row != kDocumented.end() && row->second.contains(state_name(to));
+      EXPECT_EQ(can_follow(from, to), expected) << state_name(from) << " -> " << state_name(to);
+      legal += expected ? 1 : 0;
+      if (expected) {
+        EXPECT_NO_THROW(check_transition("job1", from, to));
+        continue;
+      }
+      try {
+        check_transition("job1", from, to);
+        FAIL() << state_name(from) << " -> " << state_name(to);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("job1"));
+        EXPECT_THAT(error.what(), ::testing::HasSubstr(state_name(from)));
+        EXPECT_THAT(error.what(), ::testing::HasSubstr(state_name(to)));
+      }
+    }
+  }
+  EXPECT_EQ(static_cast<int>(state_edges().size()), legal) << "an edge stands twice in the table";
+}
+
+TEST(JobState, NothingFollowsAFinalState) {
+  for (const v1::JobState state : all_states()) {
+    if (!is_final(state)) continue;
+    for (const v1::JobState next : all_states()) EXPECT_FALSE(can_follow(state, next));
+  }
+  EXPECT_TRUE(is_final(v1::JOB_STATE_SUCCEEDED));
+  EXPECT_FALSE(is_final(v1::JOB_STATE_RECOVERING));
+}
+
+}  // namespace
+}  // namespace mdgen::coordinator

@@ -1,0 +1,154 @@
+#include "services/coordinator/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/error.h"
+#include "tests/support/temp_dir.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+JobRecord sample_record(const std::string& id) {
+  JobRecord record;
+  record.job.set_id(id);
+  record.job.set_name("run-" + id);
+  record.job.set_state(v1::JOB_STATE_RUNNING);
+  record.job.mutable_spec()->set_seed(5);
+  record.request_id = "request-" + id;
+  record.desired = {Desired::Goal::kCancel, std::chrono::seconds(7), {}};
+  record.plan_digest = "plan";
+  record.manifest.set_digest("manifest");
+  record.last_generation = 4;
+  record.earlier_attempts = 2;
+  record.best_step = 90;
+  record.streak = {"TrainerKilled", 80, 1, 2};
+  record.restart_cause = "TrainerKilled";
+  Generation& generation = record.generation.emplace();
+  generation.number = 4;
+  for (int rank = 0; rank < 2; ++rank) {
+    Member& member = generation.members.emplace_back();
+    member.rank = rank;
+    member.attempt = 3 + rank;
+    member.worker_id = "w" + std::to_string(rank);
+    member.incarnation = "i" + std::to_string(rank);
+    member.host = "node";
+    member.device = "cuda:0";
+  }
+  record.ledger.begin(4, 2, "plan", 50, "step-50");
+  v1::StepReport step;
+  step.set_step(51);
+  step.set_samples(3);
+  step.set_sample_hash_sum(0xFFFF'FFFF'FFFF'FFFEULL);
+  step.set_skipped(true);
+  record.ledger.step(step);
+  record.generation_unsaved = record.manifest_unsaved = true;
+  return record;
+}
+
+TEST(Store, KeepsEverythingOfALiveJob) {
+  testing::TempDir folder;
+  const JobRecord written = sample_record("a");
+  Store(folder.path()).save({&written});
+  Store store(folder.path());
+  const auto records = store.load();
+  ASSERT_EQ(records.size(), 1U);
+  const JobRecord& read = records[0];
+  EXPECT_EQ(read.job.SerializeAsString(), written.job.SerializeAsString());
+  EXPECT_EQ(read.request_id, "request-a");
+  EXPECT_TRUE(read.cancelling());
+  EXPECT_EQ(read.desired.grace, std::chrono::seconds(7));
+  EXPECT_EQ(read.plan_digest, "plan");
+  EXPECT_EQ(read.manifest.digest(), "manifest");
+  EXPECT_EQ(read.last_generation, 4);
+  EXPECT_EQ(read.earlier_attempts, 2);
+  EXPECT_EQ(read.best_step, 90);
+  EXPECT_EQ(read.streak.reason, "TrainerKilled");
+  EXPECT_EQ(read.streak.best_step, 80);
+  EXPECT_EQ(read.streak.same_reason, 1);
+  EXPECT_EQ(read.streak.any_reason, 2);
+  EXPECT_EQ(read.restart_cause, "TrainerKilled");
+  ASSERT_TRUE(read.has_open_generation());
+  ASSERT_EQ(read.generation->members.size(), 2U);
+  EXPECT_EQ(read.generation->members[1].worker_id, "w1");
+  EXPECT_EQ(read.generation->members[1].incarnation, "i1");
+  EXPECT_EQ(read.generation->members[1].attempt, 4);
+  EXPECT_EQ(read.attempts.at(1), 1);
+  EXPECT_EQ(read.ledger.last_step(), 51);
+  EXPECT_EQ(store.ledger("a"), written.ledger.pending());
+}
+
+TEST(Store, AGrowingRangeReplacesItself) {
+  testing::TempDir folder;
+  Store store(folder.path());
+  JobRecord record = sample_record("a");
+  store.save({&record});
+  record.ledger.clear_pending();
+  v1::StepReport step;
+  step.set_step(52);
+  record.ledger.step(step);
+  store.save({&record});
+  const auto ledger = store.ledger("a");
+  ASSERT_EQ(ledger.size(), 3U) << "start, range, skipped";
+  EXPECT_EQ(ledger[1].last_step, 52);
+}
+
+TEST(Store, ListsJobsInTheOrderOfTheirSubmission) {
+  testing::TempDir folder;
+  Store store(folder.path());
+  for (const char* id : {"z", "a", "m"}) {
+    const JobRecord record = sample_record(id);
+    store.save({&record});
+  }
+  JobRecord again = sample_record("z");
+  again.job.set_step(99);
+  store.save({&again});
+  const auto records = store.load();
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_EQ(records[0].id(), "z");
+  EXPECT_EQ(records[0].job.step(), 99);
+  EXPECT_EQ(records[2].id(), "m");
+}
+
+TEST(Store, RaisesItsEpochAtEachStart) {
+  testing::TempDir folder;
+  EXPECT_EQ(Store(folder.path()).epoch(), 1);
+  EXPECT_EQ(Store(folder.path()).epoch(), 2);
+}
+
+TEST(Store, IsHeldByOneCoordinator) {
+  testing::TempDir folder;
+  const Store holder(folder.path());
+  try {
+    const Store second(folder.path());
+    FAIL() << "a second holder";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+    EXPECT_THAT(error.what(), HasSubstr("another coordinator"));
+    EXPECT_THAT(error.what(), HasSubstr(folder.path().string()));
+  }
+}
+
+TEST(Store, RefusesAnotherSchema) {
+  testing::TempDir folder;
+  { const Store created(folder.path()); }
+  { Database(folder / "coordinator.db").run("UPDATE meta SET value = 99 WHERE key = 'schema_version'"); }
+  EXPECT_THROW(Store(folder.path()), Error);
+}
+
+TEST(Store, RefusesAFileThatIsNoDatabase) {
+  testing::TempDir folder;
+  std::FILE* file = std::fopen((folder / "coordinator.db").c_str(), "w");
+  std::fputs(
+      "this is not a database, but it is long enough to look like one with a header of 100 bytes.........",
+      file);
+  std::fclose(file);
+  EXPECT_THROW(Store(folder.path()), Error);
+}
+
+TEST(Store, RefusesAFolderThatCannotBeMade) { EXPECT_THROW(Store("/proc/nobody/state"), Error); }
+
+}  // namespace
+}  // namespace mdgen::coordinator
