@@ -3,7 +3,8 @@
 // Box-Muller in float32.
 //
 // Counter layout: word 0 = epoch, word 1 = virtual sample, word 2 = kind << 24 | frame (24 bits),
-// word 3 = residue number << 12 | channel / 4.
+// word 3 = residue number << 12 | channel / 4. Where a kind has no frame, residue or channel they are 0; the
+// window's second counter has word 3 = 1.
 #pragma once
 
 #include <cstdint>

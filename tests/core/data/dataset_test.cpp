@@ -46,22 +46,29 @@ std::vector<at::Tensor> tensors(const Batch& b) {
   return {b.trans, b.rots, b.torsions, b.torsion_mask, b.seqres, b.mask, b.flow_time, b.noise};
 }
 
+std::string letters(const at::Tensor& types) {
+  std::string sequence;
+  for (std::int64_t i = 0; i < types.size(0); ++i)
+    sequence += protein::kResidueLetters[static_cast<std::size_t>(types[i].item<std::int64_t>())];
+  return sequence;
+}
+
+void write_array(const std::filesystem::path& file, const at::Tensor& atom14) {
+  const at::Tensor values = atom14.contiguous();
+  format::write_npy(
+      file, "<f4", values.sizes(),
+      std::as_bytes(std::span(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()))));
+}
+
 // The reference's own frames and torsions for a real conformation of all twenty residues.
 TEST(Dataset, GoldenGeometry_FromArrayToFeatures) {
   const format::SafetensorsFile file(std::filesystem::path(MDGEN_SOURCE_DIR) /
                                      "tests/golden/geometry.safetensors");
-  const at::Tensor atom14 = golden(file, "atom14");
   const at::Tensor types = golden(file, "seqres");
   const at::Tensor torsion_mask = golden(file, "torsion_mask");
-  std::string sequence;
-  for (std::int64_t i = 0; i < types.size(0); ++i)
-    sequence += protein::kResidueLetters[static_cast<std::size_t>(types[i].item<std::int64_t>())];
-
   testing::TempDir folder;
-  format::write_npy(
-      folder / "g.npy", "<f4", atom14.sizes(),
-      std::as_bytes(std::span(atom14.data_ptr<float>(), static_cast<std::size_t>(atom14.numel()))));
-  std::ofstream(folder / "g.csv") << "name,seqres\ng," << sequence << "\n";
+  write_array(folder / "g.npy", golden(file, "atom14"));
+  std::ofstream(folder / "g.csv") << "name,seqres\ng," << letters(types) << "\n";
   v1::JobSpec spec;
   spec.mutable_data()->set_train_split(folder / "g.csv");
   spec.mutable_data()->set_data_dir(folder.path());
@@ -76,6 +83,47 @@ TEST(Dataset, GoldenGeometry_FromArrayToFeatures) {
   EXPECT_TRUE(at::equal(batch.torsion_mask[0], torsion_mask[0]));
   const at::Tensor defined = torsion_mask.unsqueeze(-1);
   expect_close(batch.torsions[0] * defined, golden(file, "torsions") * defined, 2e-5);
+}
+
+// A whole batch of the reference's loader, padding included.
+TEST(Dataset, GoldenBatch_FromArraysToBatch) {
+  const std::filesystem::path source = MDGEN_SOURCE_DIR;
+  std::filesystem::path path = source / "tests/golden/sim.safetensors";
+  if (!std::filesystem::exists(path)) path = source / "../shared/golden/sim.safetensors";
+  if (!std::filesystem::exists(path))
+    GTEST_SKIP() << "needs sim.safetensors in tests/golden or ../shared/golden";
+  const format::SafetensorsFile file(path);
+  const at::Tensor atom14 = golden(file, "batch.atom14");
+  const at::Tensor mask = golden(file, "batch.mask");
+  const at::Tensor types = golden(file, "batch.seqres");
+
+  testing::TempDir folder;
+  std::ofstream split(folder / "g.csv");
+  split << "name,seqres\n";
+  for (std::int64_t b = 0; b < atom14.size(0); ++b) {
+    const auto residues = mask[b].sum().item<std::int64_t>();
+    const std::string name = "g" + std::to_string(b);
+    split << name << ',' << letters(types[b].narrow(0, 0, residues)) << '\n';
+    write_array(folder / (name + "_R1.npy"), atom14[b].narrow(1, 0, residues));
+  }
+  split.close();
+  v1::JobSpec spec;
+  spec.mutable_data()->set_train_split(folder / "g.csv");
+  spec.mutable_data()->set_data_dir(folder.path());
+  spec.mutable_data()->set_num_frames(static_cast<std::int32_t>(atom14.size(1)));
+  spec.mutable_data()->set_crop(static_cast<std::int32_t>(atom14.size(2)));
+  spec.mutable_data()->set_atlas(true);
+  spec.mutable_loop()->set_no_validate(true);
+  const Batch batch = Dataset(spec, build_manifest(spec).manifest.train(), kChannels).load(0, {0, 1});
+
+  EXPECT_TRUE(at::equal(batch.mask, mask));
+  EXPECT_TRUE(at::equal(batch.seqres, types));
+  EXPECT_TRUE(at::equal(batch.torsion_mask, golden(file, "batch.torsion_mask")));
+  expect_close(batch.trans, golden(file, "batch.trans"), 0);
+  expect_close(batch.rots, golden(file, "batch.rots"), 2e-6);
+  const at::Tensor defined = batch.torsion_mask.unsqueeze(1).unsqueeze(-1);
+  expect_close(batch.torsions * defined, golden(file, "batch.torsions") * defined, 2e-5);
+  EXPECT_EQ(batch.noise.sizes(), golden(file, "draw.x0").sizes());
 }
 
 TEST(Dataset, SyntheticTorsions_ComeBack) {
