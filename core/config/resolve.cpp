@@ -71,6 +71,13 @@ std::vector<std::string> warnings(const JobSpec& spec) {
   if (!spec.optim().ema() && spec.optim().ema_decay() != defaults.optim().ema_decay()) {
     texts.push_back("optim.ema_decay has no effect without optim.ema");
   }
+  const std::int64_t batch = std::max(1, spec.optim().batch_size());
+  const std::int64_t micro_batches = (spec.global_batch_size() + batch - 1) / batch;
+  if (micro_batches < spec.workers().max()) {
+    texts.push_back("a step of global_batch_size = " + std::to_string(spec.global_batch_size()) + " has " +
+                    std::to_string(micro_batches) + " micro-batches: fewer than workers.max = " +
+                    std::to_string(spec.workers().max()) + " workers can work on");
+  }
   return texts;
 }
 

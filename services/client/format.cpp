@@ -35,7 +35,7 @@ std::string steps_text(const v1::Job& job) {
 }
 
 void add_line(std::string& text, const std::string& name, const std::string& value) {
-  if (!value.empty()) text += fmt::format("{:<14}{}\n", name, value);
+  if (!value.empty()) text += fmt::format("{:<14}{}\n", name, one_line(value));
 }
 
 using Row = std::array<std::string, 7>;

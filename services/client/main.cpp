@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -6,6 +7,18 @@
 #include <thread>
 
 #include "services/client/command_line.h"
+
+namespace {
+
+// 0: not a terminal.
+std::size_t columns_of(int descriptor) {
+  if (::isatty(descriptor) != 1) return 0;
+  winsize size{};
+  const bool is_known = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : 80;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
@@ -16,7 +29,7 @@ int main(int argc, char** argv) {
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
-      .is_terminal = ::isatty(STDOUT_FILENO) == 1,
+      .terminal_columns = columns_of(STDOUT_FILENO),
       .default_address = address == nullptr ? "" : address,
       .current_folder = std::filesystem::current_path(no_folder),
       .connect = mdgen::client::connect_grpc,

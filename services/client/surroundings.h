@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -17,7 +18,7 @@ struct Surroundings {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  bool is_terminal = false;              // whether `out` is one
+  std::size_t terminal_columns = 0;      // of `out`; 0: it is no terminal
   std::string default_address;           // MDGEN_ADDRESS; may be empty
   std::filesystem::path current_folder;  // relative paths of a spec start here
   std::function<std::unique_ptr<JobApi>(const std::string& address)> connect;

@@ -58,8 +58,8 @@ ExitCode follow_to_end(JobApi& api, const std::string& id, const Options& option
                        const Surroundings& world) {
   std::unique_ptr<FollowView> view;
   const bool is_table = options.output == Output::kTable;
-  if (is_table && world.is_terminal) {
-    view = std::make_unique<TerminalView>(world.out);
+  if (is_table && world.terminal_columns > 0) {
+    view = std::make_unique<TerminalView>(world.out, world.terminal_columns);
   } else {
     view = std::make_unique<LineView>(is_table ? world.out : world.err);
   }

@@ -28,9 +28,10 @@ void TerminalView::keep(const std::string& line) { out_ << kClearLine << line <<
 void TerminalView::on_transition(const v1::Transition& transition) { keep(transition_text(transition)); }
 
 void TerminalView::on_progress(const v1::Job& job) {
-  out_ << kClearLine << state_name(job.state());
-  if (job.step() > 0) out_ << "  " << progress_text(job);
-  out_ << std::flush;
+  std::string line = state_name(job.state());
+  if (job.step() > 0) line += "  " + progress_text(job);
+  // A line that wraps cannot be written over.
+  out_ << kClearLine << line.substr(0, columns_ - 1) << std::flush;
 }
 
 void TerminalView::on_note(const std::string& text) { keep(text); }

@@ -1,6 +1,7 @@
 // How a followed job looks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <ostream>
 
@@ -25,7 +26,7 @@ class LineView : public FollowView {
 // One line that is written over, for terminals; state changes stay above it.
 class TerminalView : public FollowView {
  public:
-  explicit TerminalView(std::ostream& out) : out_(out) {}
+  TerminalView(std::ostream& out, std::size_t columns) : out_(out), columns_(columns) {}
   void on_transition(const v1::Transition& transition) override;
   void on_progress(const v1::Job& job) override;
   void on_note(const std::string& text) override;
@@ -34,6 +35,7 @@ class TerminalView : public FollowView {
  private:
   void keep(const std::string& line);
   std::ostream& out_;
+  std::size_t columns_;
 };
 
 }  // namespace mdgen::client

@@ -279,6 +279,13 @@ TEST(Warnings, FieldsWithoutEffect) {
                           HasSubstr("data.crop has no effect"), HasSubstr("optim.ema_decay")));
   apply_flags(spec, std::vector<std::string>{"--abs_pos_emb", "--ema"});
   EXPECT_EQ(resolve(spec, "/b").warnings.size(), 2U);
+  JobSpec idle = minimal_spec();
+  apply_flags(
+      idle, std::vector<std::string>{"--batch_size", "2", "--global_batch_size", "3", "--workers.max", "2"});
+  EXPECT_THAT(resolve(idle, "/b").warnings, ElementsAre());
+  apply_flags(idle, std::vector<std::string>{"--workers.max", "3"});
+  EXPECT_THAT(resolve(idle, "/b").warnings,
+              ElementsAre(HasSubstr("has 2 micro-batches: fewer than workers.max = 3")));
 }
 
 TEST(RoundTrip, ResolvedSpec) {

@@ -160,6 +160,12 @@ TEST_F(CommandLine, FollowEndsWithTheJobsOutcome) {
   EXPECT_EQ(fake.run({"watch", "j1"}), 2);
 }
 
+TEST_F(CommandLine, FollowOnATerminalWritesOverItsLine) {
+  fake.world.terminal_columns = 80;
+  EXPECT_EQ(fake.run({"watch", "j1"}), 0);
+  EXPECT_THAT(fake.out.str(), HasSubstr("\r\x1b[KSUCCEEDED  step 200/200"));
+}
+
 TEST_F(CommandLine, FollowAsJsonEndsWithTheJob) {
   EXPECT_EQ(fake.run(with_flags({"submit", "--follow", "-o", "json"})), 0);
   std::istringstream lines(fake.out.str());

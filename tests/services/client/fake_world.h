@@ -72,7 +72,7 @@ struct FakeWorld {
   Surroundings world{.in = in,
                      .out = out,
                      .err = err,
-                     .is_terminal = false,
+                     .terminal_columns = 0,
                      .default_address = "127.0.0.1:7",
                      .current_folder = "/home/u",
                      .connect =

@@ -116,12 +116,18 @@ TEST_F(Follow, ARefusalInBetweenIsThrown) {
 
 TEST(TerminalView, WritesOverOneLine) {
   std::ostringstream out;
-  TerminalView view(out);
+  TerminalView view(out, 80);
   view.on_progress(job_in(v1::JOB_STATE_RUNNING, 10));
   view.on_progress(job_in(v1::JOB_STATE_RUNNING, 11));
   EXPECT_EQ(out.str(), "\r\x1b[KRUNNING  step 10/200  epoch 0\r\x1b[KRUNNING  step 11/200  epoch 0");
   view.on_note("note");
   EXPECT_THAT(out.str(), ::testing::EndsWith("\r\x1b[Knote\n"));
+}
+
+TEST(TerminalView, CutsALineThatWouldWrap) {
+  std::ostringstream out;
+  TerminalView(out, 12).on_progress(job_in(v1::JOB_STATE_RUNNING, 10));
+  EXPECT_EQ(out.str(), "\r\x1b[KRUNNING  st");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -33,7 +34,7 @@ class FakeJobService : public v1::JobService::Service {
       job.set_name(request->spec().name());
       job.set_state(v1::JOB_STATE_RUNNING);
     }
-    if (std::exchange(lose_next_answer_, false)) return {grpc::StatusCode::UNAVAILABLE, "lost"};
+    if (lose_next_answer.exchange(false)) return {grpc::StatusCode::UNAVAILABLE, "lost"};
     *response->mutable_job() = job;
     return grpc::Status::OK;
   }
@@ -57,7 +58,7 @@ class FakeJobService : public v1::JobService::Service {
   grpc::Status CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                          v1::CancelJobResponse* response) override {
     const std::lock_guard lock(mutex_);
-    last_grace_ = request->has_grace_seconds() ? request->grace_seconds() : -1;
+    last_grace = request->has_grace_seconds() ? request->grace_seconds() : -1;
     v1::Job& job = jobs_[request->id()];
     if (job.state() == v1::JOB_STATE_CANCELLED) {
       return {grpc::StatusCode::FAILED_PRECONDITION, "job " + request->id() + " has ended"};
@@ -77,7 +78,7 @@ class FakeJobService : public v1::JobService::Service {
       offset += static_cast<std::int64_t>(piece.text().size());
       piece.set_next_offset(offset);
       writer->Write(piece);
-      if (std::exchange(break_next_log_, false)) return {grpc::StatusCode::UNAVAILABLE, "going down"};
+      if (break_next_log.exchange(false)) return {grpc::StatusCode::UNAVAILABLE, "going down"};
     }
     return grpc::Status::OK;
   }
@@ -87,10 +88,14 @@ class FakeJobService : public v1::JobService::Service {
     jobs_[id].set_state(state);
   }
 
-  std::size_t jobs() const { return jobs_.size(); }
-  bool lose_next_answer_ = false;
-  bool break_next_log_ = false;
-  int last_grace_ = 0;
+  std::size_t jobs() {
+    const std::lock_guard lock(mutex_);
+    return jobs_.size();
+  }
+
+  std::atomic<bool> lose_next_answer = false;
+  std::atomic<bool> break_next_log = false;
+  std::atomic<int> last_grace = 0;
 
  private:
   std::mutex mutex_;
@@ -135,16 +140,16 @@ TEST_F(Grpc, SubmitStatusListCancel) {
   EXPECT_EQ(fake.run({"list"}), 0);
   EXPECT_THAT(fake.out.str(), HasSubstr("job0  default  RUNNING"));
   EXPECT_EQ(fake.run({"cancel", "job0", "--grace", "5"}), 0);
-  EXPECT_EQ(service.last_grace_, 5);
+  EXPECT_EQ(service.last_grace, 5);
   EXPECT_EQ(fake.run({"cancel", "job0"}), 1);
-  EXPECT_EQ(service.last_grace_, -1);
+  EXPECT_EQ(service.last_grace, -1);
   EXPECT_THAT(fake.err.str(), HasSubstr("mdgenctl: job job0 has ended\n"));
   EXPECT_EQ(fake.run({"status", "job7"}), 1);
   EXPECT_EQ(fake.run({"watch", "job0"}), 3);
 }
 
 TEST_F(Grpc, ALostSubmitAnswerMakesOneJob) {
-  service.lose_next_answer_ = true;
+  service.lose_next_answer = true;
   EXPECT_EQ(fake.run(submit()), 0) << fake.err.str();
   EXPECT_EQ(fake.out.str(), "job0\n");
   EXPECT_EQ(service.jobs(), 1U);
@@ -174,7 +179,7 @@ TEST_F(Grpc, FollowOfAServerThatStaysAwayIsLost) {
 }
 
 TEST_F(Grpc, LogsGoOnWhereTheyBrokeOff) {
-  service.break_next_log_ = true;
+  service.break_next_log = true;
   EXPECT_EQ(fake.run({"logs", "job0", "-f"}), 0) << fake.err.str();
   EXPECT_EQ(fake.out.str(), "first\nsecond\nthird\n");
   EXPECT_THAT(fake.err.str(), HasSubstr("going down; trying again"));
