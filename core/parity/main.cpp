@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", MDGEN_VERSION);
   try {
     app.parse(argc, argv);
+    at::set_num_threads(1);  // the cases are small
     return run(case_files(folder, names));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kGood : kUsage;

@@ -1,0 +1,120 @@
+#include "core/model/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace mdgen::model {
+namespace {
+
+constexpr std::int64_t kDim = 12;
+constexpr std::int64_t kHeads = 3;
+constexpr std::int64_t kHeadDim = kDim / kHeads;
+
+double worst(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+void randomize(torch::nn::Module& module) {
+  const torch::NoGradGuard no_grad;
+  at::manual_seed(11);
+  for (auto& item : module.named_parameters()) item.value().normal_(0, 0.5);
+}
+
+// One position's vector of one head, turned by hand.
+at::Tensor rotated(const at::Tensor& vector, std::int64_t position) {
+  at::Tensor result = vector.clone();
+  for (std::int64_t i = 0; i < kHeadDim / 2; ++i) {
+    const double angle =
+        static_cast<double>(position) * std::pow(10000.0, -2.0 * static_cast<double>(i) / kHeadDim);
+    const at::Tensor a = vector[i];
+    const at::Tensor b = vector[i + kHeadDim / 2];
+    result[i] = a * std::cos(angle) - b * std::sin(angle);
+    result[i + kHeadDim / 2] = b * std::cos(angle) + a * std::sin(angle);
+  }
+  return result;
+}
+
+// The definition, query by query and head by head: keys are the real positions and the bias token.
+at::Tensor attention_by_hand(const torch::nn::Module& attention, const at::Tensor& x,
+                             const at::Tensor& mask) {
+  const auto p = attention.named_parameters();
+  const auto project = [&](const char* name) {
+    return at::linear(x, p[std::string("attn.") + name + ".weight"],
+                      p[std::string("attn.") + name + ".bias"]);
+  };
+  const std::int64_t length = x.size(0);
+  const at::Tensor q = project("q_proj").view({length, kHeads, kHeadDim});
+  const at::Tensor k =
+      at::cat({project("k_proj"), p["attn.bias_k"].view({1, kDim})}).view({length + 1, kHeads, kHeadDim});
+  const at::Tensor v =
+      at::cat({project("v_proj"), p["attn.bias_v"].view({1, kDim})}).view({length + 1, kHeads, kHeadDim});
+  at::Tensor result = at::zeros({length, kHeads, kHeadDim});
+  for (std::int64_t head = 0; head < kHeads; ++head) {
+    for (std::int64_t i = 0; i < length; ++i) {
+      std::vector<at::Tensor> weights, values;
+      for (std::int64_t j = 0; j <= length; ++j) {
+        if (j < length && mask[j].item<float>() == 0) continue;
+        const at::Tensor score = rotated(q[i][head], i).dot(rotated(k[j][head], j)) / std::sqrt(kHeadDim);
+        weights.push_back(score.exp());
+        values.push_back(v[j][head]);
+      }
+      const at::Tensor w = at::stack(weights);
+      result[i][head] = at::matmul(w / w.sum(), at::stack(values));
+    }
+  }
+  return at::linear(result.flatten(1), p["attn.out_proj.weight"], p["attn.out_proj.bias"]);
+}
+
+TEST(AttentionTest, EqualsItsDefinition) {
+  const torch::NoGradGuard no_grad;
+  AttentionWithRope attention(kDim, kHeads);
+  randomize(*attention);
+  const at::Tensor x = at::randn({2, 2, 5, kDim});
+  at::Tensor mask = at::ones({4, 5});
+  mask[1].slice(0, 3).zero_();
+  mask[3].zero_();  // nothing but the bias token to look at
+  const at::Tensor y = attention(x, key_bias(mask)).flatten(0, 1);
+  for (std::int64_t n = 0; n < 4; ++n) {
+    EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n])), 2e-6) << n;
+  }
+}
+
+TEST(AttentionTest, TakesTransposedViews) {
+  const torch::NoGradGuard no_grad;
+  AttentionWithRope attention(kDim, kHeads);
+  randomize(*attention);
+  const at::Tensor x = at::randn({2, 5, 3, kDim});
+  const at::Tensor bias = key_bias(at::ones({6, 5}));
+  const at::Tensor view = x.transpose(1, 2);
+  EXPECT_LT(worst(attention(view, bias), attention(view.contiguous(), bias)), 1e-6);
+}
+
+TEST(AttentionTest, HiddenKeysHaveNoInfluence) {
+  const torch::NoGradGuard no_grad;
+  AttentionWithRope attention(kDim, kHeads);
+  randomize(*attention);
+  at::Tensor x = at::randn({1, 1, 6, kDim});
+  at::Tensor mask = at::ones({1, 6});
+  mask[0].slice(0, 4).zero_();
+  const at::Tensor before = attention(x, key_bias(mask)).slice(2, 0, 4);
+  x.slice(2, 4).fill_(100);
+  EXPECT_TRUE(at::equal(attention(x, key_bias(mask)).slice(2, 0, 4), before));
+}
+
+TEST(RotaryTest, ScoresDependOnTheDistanceAlone) {
+  const at::Tensor inv_freq = RotaryEmbedding(kHeadDim)->inv_freq().to(at::kDouble);
+  const at::Tensor x = at::randn({1, kHeadDim}, at::kDouble).expand({8, kHeadDim});
+  const at::Tensor at_start = rotate_by_position(x, inv_freq);
+  const at::Tensor later = rotate_by_position(x, inv_freq, 100);
+  EXPECT_LT(worst(at::matmul(at_start, at_start.t()), at::matmul(later, later.t())), 1e-10);
+}
+
+TEST(KeyBiasTest, HidesMaskedKeysAndNeverTheBiasToken) {
+  const at::Tensor bias = key_bias(at::tensor({1.0F, 0.0F}).view({1, 2}));
+  EXPECT_EQ(bias.sizes(), at::IntArrayRef({1, 1, 1, 3}));
+  EXPECT_EQ(bias.flatten()[0].item<float>(), 0);
+  EXPECT_TRUE(std::isinf(bias.flatten()[1].item<float>()));
+  EXPECT_EQ(bias.flatten()[2].item<float>(), 0);
+}
+
+}  // namespace
+}  // namespace mdgen::model
