@@ -42,6 +42,7 @@ class FakeJobService : public v1::JobService::Service {
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                       v1::GetJobResponse* response) override {
     const std::lock_guard lock(mutex_);
+    if (cancel_next_get.exchange(false)) return {grpc::StatusCode::CANCELLED, ""};
     const auto found = jobs_.find(request->id());
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
     *response->mutable_job() = found->second;
@@ -93,6 +94,7 @@ class FakeJobService : public v1::JobService::Service {
     return jobs_.size();
   }
 
+  std::atomic<bool> cancel_next_get = false;
   std::atomic<bool> lose_next_answer = false;
   std::atomic<bool> break_next_log = false;
   std::atomic<int> last_grace = 0;
@@ -168,6 +170,15 @@ TEST_F(Grpc, FollowSurvivesARestartOfTheServer) {
   EXPECT_EQ(fake.run(submit({"--follow", "--reconnect-for", "100000"})), 0) << fake.err.str();
   EXPECT_THAT(fake.out.str(), HasSubstr("connected again"));
   EXPECT_THAT(fake.out.str(), HasSubstr("job job0 SUCCEEDED"));
+}
+
+TEST_F(Grpc, ACallThatAServerEndsWhileGoingDownIsRepeated) {
+  fake.on_sleep = [&, sleeps = 0]() mutable {
+    if (++sleeps == 1) service.cancel_next_get = true;
+    if (sleeps == 2) service.end("job0", v1::JOB_STATE_FAILED);
+  };
+  EXPECT_EQ(fake.run(submit({"--follow"})), 1) << fake.err.str();
+  EXPECT_THAT(fake.out.str(), HasSubstr("connected again"));
 }
 
 TEST_F(Grpc, FollowOfAServerThatStaysAwayIsLost) {
