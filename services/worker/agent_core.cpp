@@ -267,12 +267,13 @@ void AgentCore::trainer_gone() {
   trainer_.reset();
   v1::TrainerEvent event;
   *event.mutable_exited() = *gone.exit;
-  if (gone.exit->signal() != 0) {
+  if (gone.exit->signal() != 0 && !gone.killed) {
     spdlog::warn("rank {} of {} ended by signal {}", gone.assignment.rank(), describe(gone.assignment.id()),
                  gone.exit->signal());
   } else {
-    spdlog::info("rank {} of {} exited with {}", gone.assignment.rank(), describe(gone.assignment.id()),
-                 gone.exit->exit_code());
+    spdlog::info("rank {} of {} {} {}", gone.assignment.rank(), describe(gone.assignment.id()),
+                 gone.killed ? "was killed, signal" : "exited with",
+                 gone.killed ? gone.exit->signal() : gone.exit->exit_code());
   }
   report(gone.assignment, std::move(event));
   if (leaving_) {

@@ -57,8 +57,9 @@ class Trainer {
 
   void say(const v1::TrainerMessage& message) { stream_->Write(message); }
 
-  void finish(v1::Outcome outcome, const std::string& text) {
+  void finish(v1::Outcome outcome, const std::string& text, std::int64_t applied = 0) {
     v1::TrainerMessage message;
+    message.mutable_finished()->set_steps_applied(applied);
     message.mutable_finished()->set_outcome(outcome);
     message.mutable_finished()->set_message(text);
     stream_->Write(message);
@@ -95,6 +96,33 @@ void say_steps(Trainer& trainer, int count) {
   }
 }
 
+// A whole run as the coordinator expects it, with a made-up loss. `until_stopped`: no end but by order.
+int train(Trainer& trainer, const v1::Assignment& assignment, bool until_stopped) {
+  const std::int64_t end = assignment.plan().end_step();
+  v1::TrainerMessage message;
+  if (assignment.rank() == 0) {
+    message.mutable_started()->set_first_step(0);
+    trainer.say(message);
+    for (std::int64_t step = 1; step <= (until_stopped ? 1 : end); ++step) {
+      message.mutable_step()->set_step(step);
+      message.mutable_step()->set_loss(2.0 / static_cast<double>(step));
+      message.mutable_step()->set_seconds(0.01);
+      message.mutable_step()->set_tokens(100);
+      trainer.say(message);
+    }
+  }
+  const bool save = !until_stopped || trainer.order().stop().checkpoint();
+  const std::int64_t applied = until_stopped ? 1 : end;
+  if (save && assignment.rank() == 0) {
+    message.mutable_checkpoint()->set_step(applied);
+    message.mutable_checkpoint()->set_folder(assignment.run_folder() + "/checkpoints/fake");
+    message.mutable_checkpoint()->set_verified(true);
+    trainer.say(message);
+  }
+  trainer.finish(until_stopped ? v1::OUTCOME_STOPPED : v1::OUTCOME_COMPLETED, "", applied);
+  return 0;
+}
+
 int act(Trainer& trainer, const v1::Assignment& assignment, int agent_pid) {
   const std::string& name = assignment.spec().name();
   std::printf("rank %d plays %s as %d\n", assignment.rank(), name.c_str(), ::getpid());
@@ -105,6 +133,8 @@ int act(Trainer& trainer, const v1::Assignment& assignment, int agent_pid) {
     std::fflush(stdout);
     std::raise(SIGSEGV);
   }
+  if (name.starts_with("train")) return train(trainer, assignment, false);
+  if (name.starts_with("endless")) return train(trainer, assignment, true);
   if (name == "exit3") return 3;
   if (name == "hang") ::pause();
   if (name == "linger") {

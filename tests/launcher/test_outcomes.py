@@ -1,0 +1,194 @@
+"""mdgen-launch from start to end, with a trainer that only plays: what each way to end a run leaves behind."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+BIN = pathlib.Path(os.environ["MDGEN_BIN_DIR"])
+FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a data set, and a TMPDIR of its own."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "work").mkdir()
+    subprocess.run(
+        [os.sys.executable, pathlib.Path(os.environ["MDGEN_SOURCE_DIR"]) / "tests/support/synthetic_dataset.py",
+         tmp_path / "data", "--proteins", "1", "--lengths", "5", "--frames", "4", "--replicas", "1"],
+        check=True, stdout=subprocess.DEVNULL)
+    return tmp_path
+
+
+class Launch:
+    def __init__(self, place, play, *options, slots=2, prefix=(), environment=None):
+        data = place / "data"
+        self.place = place
+        self.run_folder = place / "work" / "workdir" / play
+        local = [] if prefix else ["-n", slots]
+        command = [*prefix, BIN / "mdgen-launch", *local, "--trainer", FAKE_TRAINER, "train", "--train_split",
+                   data / "train.csv", "--val_split", data / "val.csv", "--data_dir", data / "data", "--atlas",
+                   "--num_frames", 2, "--max_steps", 5, "--run_name", play, *options]
+        self.process = subprocess.Popen(
+            [str(word) for word in command], cwd=place / "work", text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "TMPDIR": str(place / "tmp"), **(environment or {})})
+
+    def await_line(self, text):
+        for line in self.process.stdout:
+            if text in line:
+                return line
+        raise AssertionError(f"no line with '{text}'; {self.process.stderr.read()}")
+
+    def end(self, status):
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == status, out + err
+        assert not list((self.place / "tmp").glob("mdgen-launch-*")), "its state folder is left"
+        return out, err
+
+
+def children(pid):
+    listing = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
+    return [int(child) for child in listing.split()]
+
+
+def gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def summary(out):
+    return out.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
+def test_success_is_0(place, prefix):
+    launch = Launch(place, "train", prefix=prefix)
+    out, _ = launch.end(0)
+    checkpoint = launch.run_folder / "checkpoints/fake"
+    assert summary(out).endswith(f" SUCCEEDED steps=5 loss=2->0.4 checkpoint={checkpoint}")
+    assert summary(out).startswith("job ")
+    assert {log.name for log in (launch.run_folder / "logs").iterdir()} == {"rank-0.attempt-1.log", "rank-1.attempt-1.log"}
+
+
+@pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
+def test_failure_is_1(place, prefix):
+    out, _ = Launch(place, "exit3", prefix=prefix).end(1)
+    assert "exit status 3" in out
+    assert " FAILED steps=0" in summary(out)
+
+
+@pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
+@pytest.mark.parametrize("wrong, text", [
+    (("--bogus", "1"), 'unknown flag "--bogus"'),
+    (("--workers.max", "5"), "workers.max=5"),
+    (("--tps_condition",), "tps_condition is not implemented yet"),
+    (("--run_name", "../escape"), "escape"),
+])
+def test_refused_spec_is_2_and_leaves_nothing(place, prefix, wrong, text):
+    launch = Launch(place, "train", *wrong, prefix=prefix)
+    _, err = launch.end(2)
+    assert text in err
+    assert not list((place / "work").iterdir())
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["-n", "0", "train"], ["tain"], ["-n", "2", "train", "-f", "absent.yaml"]])
+def test_usage_error_is_2(place, arguments):
+    run = subprocess.run([BIN / "mdgen-launch", *arguments], capture_output=True, text=True, cwd=place / "work")
+    assert run.returncode == 2, run
+    assert run.stderr
+    assert not list((place / "work").iterdir())
+
+
+def test_minus_n_under_mpirun_is_2(place):
+    run = subprocess.run(["mpirun", "-n", "2", BIN / "mdgen-launch", "-n", "2", "train"], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "mpirun has started 2 processes" in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_checkpoints_and_is_3(place, number):
+    launch = Launch(place, "endless")
+    launch.await_line("step 1/5")
+    launch.process.send_signal(number)
+    out, _ = launch.end(3)
+    assert summary(out).endswith(f" CANCELLED steps=1 loss=2->2 checkpoint={launch.run_folder / 'checkpoints/fake'}")
+
+
+def test_terminals_interrupt_reaches_the_launcher_alone(place):
+    launch = Launch(place, "endless")
+    launch.await_line("step 1/5")
+    os.killpg(launch.process.pid, signal.SIGINT)
+    out, _ = launch.end(3)
+    assert "checkpoint=" in summary(out)
+
+
+def test_second_signal_stops_a_run_that_does_not_obey(place):
+    launch = Launch(place, "hang")
+    launch.await_line("STARTING")
+    launch.process.send_signal(signal.SIGINT)
+    launch.await_line("stopping with a checkpoint")
+    launch.process.send_signal(signal.SIGINT)
+    out, _ = launch.end(3)
+    assert " CANCELLED steps=0" in summary(out)
+
+
+def test_usr1_checkpoints_and_is_75(place):
+    launch = Launch(place, "endless")
+    launch.await_line("step 1/5")
+    launch.process.send_signal(signal.SIGUSR1)
+    out, _ = launch.end(75)
+    assert "checkpoint=" in summary(out)
+
+
+def test_mpiruns_usr1_checkpoints_and_is_75(place):
+    launch = Launch(place, "endless", prefix=("mpirun", "-n", "2"))
+    launch.await_line("step 1/5")
+    launch.process.send_signal(signal.SIGUSR1)
+    out, _ = launch.end(75)
+    assert "checkpoint=" in out
+
+
+def test_lost_agent_ends_the_run_with_1(place):
+    launch = Launch(place, "endless")
+    launch.await_line("step 1/5")
+    os.kill(children(launch.process.pid)[1], signal.SIGKILL)
+    _, err = launch.end(1)
+    assert "agent 1 ended by signal 9" in err
+
+
+def test_killed_launcher_leaves_no_process(place):
+    launch = Launch(place, "endless")
+    launch.await_line("step 1/5")
+    agents = children(launch.process.pid)
+    trainers = [trainer for agent in agents for trainer in children(agent)]
+    assert len(agents) == 2 and len(trainers) == 2
+    launch.process.kill()
+    wait_until(lambda: all(gone(pid) for pid in agents + trainers), "an agent or trainer outlives its launcher")
+
+
+def test_srun_without_pmix_hands_over_by_file(place):
+    def rank(number):
+        step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": number, "SLURM_STEP_NUM_TASKS": "2",
+                "SLURM_LOCALID": number, "SLURM_NODEID": "0", "SLURM_STEP_TASKS_PER_NODE": "2"}
+        return Launch(place, "train", prefix=("env",), environment=step)
+
+    second, first = rank("1"), rank("0")
+    out, _ = first.end(0)
+    assert " SUCCEEDED steps=5" in summary(out)
+    assert second.process.wait(timeout=60) == 0
+    assert not list(first.run_folder.glob(".mdgen-launch*"))
