@@ -181,8 +181,6 @@ void Engine::disconnect(Now now, const std::string& worker_id, const std::string
     if (!record->has_open_generation()) continue;
     for (Member& member : record->generation->members) {
       if (member.worker_id != worker_id || member.over()) continue;
-      member.connected = false;
-      if (now.steady < reconnect_until_) continue;
       member.lost = true;
       fail(now, *record, worker_lost(member, how));
     }

@@ -7,7 +7,7 @@ namespace mdgen::coordinator {
 
 struct EngineOptions {
   std::chrono::milliseconds worker_lost_after{5000};  // without a beat
-  std::chrono::milliseconds reconnect_grace{10000};   // after a start nobody is declared lost
+  std::chrono::milliseconds reconnect_grace{10000};   // after a start, for agents that were there before
   std::chrono::milliseconds lease{600000};            // renewed when a third of it has passed
   double lease_margin = 1.1;                          // the trainer counts from its receipt, by its own clock
   std::chrono::milliseconds exit_wait{5000};          // for the exits of killed trainers
