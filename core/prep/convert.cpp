@@ -80,7 +80,8 @@ std::vector<Number> to_atom14(const AlignedFrames& frames, const Selection& sele
 
 bool round_to_half(float value, std::uint16_t& half) {
   half = format::float_to_half(value);
-  return std::isfinite(format::half_to_float(half));
+  constexpr std::uint16_t kExponent = 0x7c00;  // all ones in infinity
+  return (half & kExponent) != kExponent;
 }
 
 bool keep_float(float value, float& kept) {

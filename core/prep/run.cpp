@@ -34,6 +34,14 @@ std::map<std::string, std::string> read_sequences(const std::filesystem::path& s
   return sequences;
 }
 
+// As RFC 4180 has it.
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
 class Run {
  public:
   explicit Run(const RunOptions& options) : options_(options) {
@@ -110,7 +118,7 @@ class Run {
     std::size_t good = 0;
     for (std::size_t i = 0; i < names_.size(); ++i) {
       if (!found_sequences_[i]) continue;
-      csv += names_[i] + "," + *found_sequences_[i] + "\n";
+      csv += csv_field(names_[i]) + "," + *found_sequences_[i] + "\n";
       ++good;
     }
     if (!options_.write_split.empty() && good > 0) replace_file(options_.write_split, csv);
