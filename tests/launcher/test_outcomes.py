@@ -2,26 +2,29 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
-import time
 
 import pytest
+from service import BIN, make_dataset, wait_for
 
-BIN = pathlib.Path(os.environ["MDGEN_BIN_DIR"])
 FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"
 
 
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    make_dataset(folder, "--proteins", 1, "--lengths", 5, "--frames", 4, "--replicas", 1)
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path):
-    """A folder with a data set, and a TMPDIR of its own."""
+def place(tmp_path, data):
+    """A folder to work in, with a TMPDIR of its own."""
     (tmp_path / "tmp").mkdir()
-    (tmp_path / "data").mkdir()
     (tmp_path / "work").mkdir()
-    subprocess.run(
-        [os.sys.executable, pathlib.Path(os.environ["MDGEN_SOURCE_DIR"]) / "tests/support/synthetic_dataset.py",
-         tmp_path / "data", "--proteins", "1", "--lengths", "5", "--frames", "4", "--replicas", "1"],
-        check=True, stdout=subprocess.DEVNULL)
+    (tmp_path / "data").symlink_to(data)
     return tmp_path
 
 
@@ -62,13 +65,6 @@ def gone(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def summary(out):
@@ -178,7 +174,26 @@ def test_killed_launcher_leaves_no_process(place):
     trainers = [trainer for agent in agents for trainer in children(agent)]
     assert len(agents) == 2 and len(trainers) == 2
     launch.process.kill()
-    wait_until(lambda: all(gone(pid) for pid in agents + trainers), "an agent or trainer outlives its launcher")
+    wait_for(lambda: all(gone(pid) for pid in agents + trainers), 30, "agents and trainers end with their launcher")
+
+
+def cpus_of(pid):
+    return re.search(r"^Cpus_allowed_list:\s*(\S+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1)
+
+
+@pytest.mark.parametrize("options, bound", [((), False), (("--bind-to", "core"), True)], ids=["default", "asked for"])
+def test_mpiruns_own_binding_is_left_unless_asked_for(place, options, bound):
+    if os.cpu_count() < 2:
+        pytest.skip("one CPU is all there is")
+    launch = Launch(place, "endless", prefix=("mpirun", "-n", "2", *options))
+    launch.await_line("step 1/5")
+    trainers = [trainer for rank in children(launch.process.pid) for agent in children(rank)
+                for trainer in children(agent)]
+    assert len(trainers) == 2
+    everything = cpus_of("self")
+    assert [cpus_of(pid) != everything for pid in trainers] == [bound, bound]
+    launch.process.send_signal(signal.SIGUSR1)
+    launch.end(75)
 
 
 def test_srun_without_pmix_hands_over_by_file(place):
