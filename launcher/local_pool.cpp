@@ -35,6 +35,8 @@ std::vector<std::string> command_line(const LocalPool::Options& options, int loc
                                     std::to_string(local_rank),
                                     "--local_size",
                                     std::to_string(options.local_size),
+                                    "--give_up_after",
+                                    "60",
                                     "--owner",
                                     std::to_string(::getpid())};
   if (!options.trainer.empty()) words.insert(words.end(), {"--trainer", options.trainer.string()});

@@ -20,6 +20,8 @@ struct AgentOptions {
   std::chrono::milliseconds beat_interval{1000};
   // Give up when the coordinator has not answered once by then.
   std::chrono::milliseconds connect_timeout{30000};
+  // Leave with status 1 when the coordinator has been away for so long; 0: never.
+  std::chrono::milliseconds give_up_after{0};
   std::function<void(const std::string& worker_id)> ready;  // after the first registration
 };
 

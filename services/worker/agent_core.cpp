@@ -39,7 +39,7 @@ Clock::Steady AgentCore::wake_at() const {
   auto at = now_ + config_.beat_interval;
   if (link_ == Link::kDown) at = std::min(at, next_attempt_);
   if (link_ == Link::kUp) at = std::min(at, next_beat_);
-  if (!ever_registered_) at = std::min(at, contact_deadline_);
+  if (contact_deadline_) at = std::min(at, *contact_deadline_);
   if (trainer_ && trainer_->deadline) at = std::min(at, *trainer_->deadline);
   return at;
 }
@@ -49,9 +49,10 @@ void AgentCore::on(const Tick&) {
     if (!trainer_ || now_ >= leave_deadline_) actions_.push_back(Leave{*leaving_});
     return;
   }
-  if (!ever_registered_ && now_ >= contact_deadline_) {
-    spdlog::error("the coordinator has not taken this agent in within {} s",
-                  std::chrono::duration<double>(config_.connect_timeout).count());
+  if (contact_deadline_ && now_ >= *contact_deadline_) {
+    const auto waited = ever_registered_ ? config_.give_up_after : config_.connect_timeout;
+    spdlog::error("no coordinator has taken this agent in within {} s",
+                  std::chrono::duration<double>(waited).count());
     return begin_leaving(1, "no coordinator");
   }
   if (link_ == Link::kDown && now_ >= next_attempt_) {
@@ -81,6 +82,7 @@ void AgentCore::on(const LinkDown& event) {
   if (was_up) {
     spdlog::warn("lost the coordinator: {}", event.message);
     pause_ = config_.first_pause;
+    if (config_.give_up_after.count() > 0) contact_deadline_ = now_ + config_.give_up_after;
   }
   next_attempt_ = now_ + pause_;
   pause_ = std::min(pause_ * 2, config_.last_pause);
@@ -126,6 +128,7 @@ void AgentCore::welcome(const v1::Welcome& welcome) {
   }
   epoch_ = welcome.epoch();
   link_ = Link::kUp;
+  contact_deadline_.reset();
   pause_ = config_.first_pause;
   next_beat_ = now_ + config_.beat_interval;
   spdlog::info("registered as {} (epoch {})", welcome.worker_id(), epoch_);

@@ -85,6 +85,7 @@ class AgentCore {
   struct Config {
     std::chrono::milliseconds beat_interval{1000};
     std::chrono::milliseconds connect_timeout{30000};
+    std::chrono::milliseconds give_up_after{0};  // without the coordinator; 0: never
     std::chrono::milliseconds first_pause{100};  // between attempts to connect; doubles
     std::chrono::milliseconds last_pause{2000};
     std::chrono::milliseconds linger{20000};      // of a trainer after its last word
@@ -139,7 +140,7 @@ class AgentCore {
   std::chrono::milliseconds pause_;
   bool ever_registered_ = false;
   bool new_incarnation_ = false;
-  Clock::Steady contact_deadline_;
+  std::optional<Clock::Steady> contact_deadline_;  // by when the link must be up
   std::int64_t epoch_ = 0;
   Clock::Steady next_beat_;
 

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   mdgen::worker::AgentOptions options;
   std::optional<int> local_rank, local_size;
   double connect_timeout = 30;
+  double give_up_after = 0;
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")
       ->envname("MDGEN_ADDRESS")
       ->required();
@@ -59,6 +60,10 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_option("--connect_timeout", connect_timeout, "seconds to wait for the coordinator's first answer")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--give_up_after", give_up_after,
+                 "seconds without the coordinator after which to leave; 0: never")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--owner", owner, "process id of the parent that this agent must not outlive")->group("");
   try {
@@ -80,6 +85,7 @@ int main(int argc, char** argv) {
     options.local_rank = local_rank.value_or(place.local_rank);
     options.local_size = local_size.value_or(place.local_size);
     options.connect_timeout = std::chrono::milliseconds(static_cast<long>(connect_timeout * 1000));
+    options.give_up_after = std::chrono::milliseconds(static_cast<long>(give_up_after * 1000));
     options.ready = [](const std::string& id) {
       std::printf("ready worker=%s\n", id.c_str());
       std::fflush(stdout);

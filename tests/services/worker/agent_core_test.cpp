@@ -130,6 +130,17 @@ TEST_F(AgentCoreTest, Tick_NeverRegisteredWithinTimeout_LeavesWithOne) {
   EXPECT_EQ(tick(30000ms), "leave1");
 }
 
+TEST_F(AgentCoreTest, Tick_CoordinatorAwayForTooLong_LeavesWithOneWhenAskedTo) {
+  AgentCore core({.give_up_after = 5000ms}, now_);
+  core.handle(Tick{}, now_);
+  v1::CoordinatorMessage message;
+  message.mutable_welcome();
+  core.handle(Ordered{message}, now_);
+  core.handle(LinkDown{}, now_ + 1000ms);
+  EXPECT_EQ(words(core.handle(Tick{}, now_ + 5999ms)), "open0");
+  EXPECT_EQ(words(core.handle(Tick{}, now_ + 6000ms)), "leave1");
+}
+
 TEST_F(AgentCoreTest, LinkDown_RefusedAtFirst_LeavesWithOne) {
   tick(0ms);
   EXPECT_EQ(tell(LinkDown{LinkLoss::kRefused, "no"}), "leave1");
