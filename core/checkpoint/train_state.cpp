@@ -1,0 +1,132 @@
+#include "core/checkpoint/train_state.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/format/safetensors.h"
+
+namespace mdgen::checkpoint {
+namespace fs = std::filesystem;
+namespace {
+
+using Tensors = std::map<std::string, at::Tensor>;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kStateFile = "state.json";
+constexpr int kStateVersion = 1;
+
+struct DtypeName {
+  at::ScalarType type;
+  const char* name;
+};
+constexpr std::array<DtypeName, 10> kDtypes = {{{at::kDouble, "F64"},
+                                                {at::kFloat, "F32"},
+                                                {at::kHalf, "F16"},
+                                                {at::kBFloat16, "BF16"},
+                                                {at::kLong, "I64"},
+                                                {at::kInt, "I32"},
+                                                {at::kShort, "I16"},
+                                                {at::kChar, "I8"},
+                                                {at::kByte, "U8"},
+                                                {at::kBool, "BOOL"}}};
+
+const char* dtype_name(const std::string& tensor, at::ScalarType type) {
+  for (const DtypeName& entry : kDtypes)
+    if (entry.type == type) return entry.name;
+  throw Error(ErrorCode::kInternal, "tensor " + tensor + " has a dtype that a checkpoint cannot hold");
+}
+
+at::ScalarType dtype_of(const fs::path& file, const std::string& tensor, const std::string& name) {
+  for (const DtypeName& entry : kDtypes)
+    if (name == entry.name) return entry.type;
+  throw Error(ErrorCode::kDataLoss, file.string() + ": tensor " + tensor + " has the unknown dtype " + name);
+}
+
+void write_tensors(const fs::path& file, const Tensors& tensors, std::int64_t step) {
+  std::vector<at::Tensor> host;  // keeps the bytes alive
+  std::vector<format::TensorBytes> bytes;
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor& flat = host.emplace_back(tensor.detach().to(at::kCPU).contiguous());
+    bytes.push_back({name,
+                     dtype_name(name, flat.scalar_type()),
+                     flat.sizes().vec(),
+                     {static_cast<const std::byte*>(flat.data_ptr()), flat.nbytes()}});
+  }
+  format::write_safetensors(file, bytes, {{"format", "pt"}, {"step", std::to_string(step)}});
+}
+
+Tensors read_tensors(const fs::path& file) {
+  const format::SafetensorsFile source(file);
+  Tensors tensors;
+  for (const auto& [name, info] : source.tensors()) {
+    const at::Tensor tensor = at::empty(info.shape, dtype_of(file, name, info.dtype));
+    const auto bytes = source.bytes(name);
+    if (bytes.size() != tensor.nbytes())
+      throw Error(ErrorCode::kDataLoss,
+                  file.string() + ": tensor " + name + " has another size than its shape");
+    if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+    tensors.emplace(name, tensor);
+  }
+  return tensors;
+}
+
+Tensors copy_tensors(const Tensors& live, Tensors reuse) {
+  at::NoGradGuard no_grad;
+  Tensors copy;
+  for (const auto& [name, tensor] : live) {
+    const auto warm = reuse.find(name);
+    const bool fits = warm != reuse.end() && warm->second.sizes() == tensor.sizes() &&
+                      warm->second.scalar_type() == tensor.scalar_type();
+    at::Tensor target =
+        fits ? warm->second
+             : at::empty(tensor.sizes(),
+                         tensor.options().device(at::kCPU).memory_format(at::MemoryFormat::Contiguous));
+    target.copy_(tensor.detach());
+    copy.emplace(name, std::move(target));
+  }
+  return copy;
+}
+
+}  // namespace
+
+TrainState snapshot(const TrainState& live, TrainState reuse) {
+  return {copy_tensors(live.model, std::move(reuse.model)), copy_tensors(live.ema, std::move(reuse.ema)),
+          copy_tensors(live.optimizer, std::move(reuse.optimizer)), live.summary, live.spec_json};
+}
+
+void write_files(const fs::path& folder, const TrainState& state) {
+  const std::int64_t step = state.summary.step;
+  write_tensors(folder / "model.safetensors", state.model, step);
+  if (!state.ema.empty()) write_tensors(folder / "ema.safetensors", state.ema, step);
+  write_tensors(folder / "optimizer.safetensors", state.optimizer, step);
+  const Json json = {{"version", kStateVersion},
+                     {"step", step},
+                     {"epoch", state.summary.epoch},
+                     {"samples", state.summary.samples},
+                     {"spec_digest", state.summary.spec_digest},
+                     {"plan_digest", state.summary.plan_digest},
+                     {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
+  write_file_synced(folder / kStateFile, json.dump(2) + "\n");
+}
+
+TrainState read_files(const fs::path& folder) {
+  TrainState state;
+  state.model = read_tensors(folder / "model.safetensors");
+  if (fs::exists(folder / "ema.safetensors")) state.ema = read_tensors(folder / "ema.safetensors");
+  state.optimizer = read_tensors(folder / "optimizer.safetensors");
+  const fs::path file = folder / kStateFile;
+  try {
+    const Json json = Json::parse(read_file(file));
+    state.summary = {json.at("step").get<std::int64_t>(), json.at("epoch").get<std::int64_t>(),
+                     json.at("samples").get<std::int64_t>(), json.at("spec_digest").get<std::string>(),
+                     json.at("plan_digest").get<std::string>()};
+    state.spec_json = json.at("spec").dump();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kDataLoss, file.string() + " is not a checkpoint's state: " + error.what());
+  }
+  return state;
+}
+
+}  // namespace mdgen::checkpoint

@@ -1,0 +1,209 @@
+#include "core/checkpoint/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace mdgen::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class Store : public ::testing::Test {
+ protected:
+  fs::path put(std::int64_t step, std::int64_t generation = 1, const std::string& weights = "weights") {
+    return publish(checkpoints, {step, generation}, {step, 0, 4 * step, "spec", "plan"},
+                   [&](const fs::path& folder) {
+                     write_file_synced(folder / "model.safetensors", weights + std::to_string(step));
+                     write_file_synced(folder / "state.json", "{}");
+                   });
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> result;
+    for (const fs::path& folder : list(checkpoints)) result.push_back(folder.filename().string());
+    return result;
+  }
+  std::string problem(const fs::path& folder) const {
+    try {
+      verify(folder);
+      return "";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kDataLoss);
+      return error.what();
+    }
+  }
+  static void overwrite(const fs::path& file, const std::string& text) {
+    std::ofstream(file, std::ios::binary) << text;
+  }
+
+  testing::TempDir dir;
+  fs::path checkpoints = dir / "checkpoints";
+};
+
+TEST(Name, RoundTripAndRefusals) {
+  EXPECT_EQ(folder_name({1234, 7}), "step-000001234-g0007");
+  const auto name = parse_folder_name("step-000001234-g0007");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->step, 1234);
+  EXPECT_EQ(name->generation, 7);
+  EXPECT_EQ(parse_folder_name(folder_name({12345678901, 123456}))->step, 12345678901);
+  for (const char* other :
+       {"latest", "step-1-g1", "step-000001234-g0007.bak", ".tmp-g0007-step-000001234-g0007-ab",
+        "step--00000001-g0007", "step-000001234-g", ""})
+    EXPECT_FALSE(parse_folder_name(other)) << other;
+}
+
+TEST_F(Store, PublishedFolderVerifiesAndIsTheLatest) {
+  const fs::path folder = put(5, 2);
+  EXPECT_EQ(folder.filename(), "step-000000005-g0002");
+  const Manifest manifest = verify(folder);
+  EXPECT_EQ(manifest.summary.step, 5);
+  EXPECT_EQ(manifest.summary.samples, 20);
+  EXPECT_EQ(manifest.summary.plan_digest, "plan");
+  ASSERT_EQ(manifest.files.size(), 2U);
+  EXPECT_EQ(manifest.files[0].name, "model.safetensors");
+  EXPECT_EQ(manifest.files[0].bytes, 8);
+  EXPECT_EQ(read_file(checkpoints / "latest"), "step-000000005-g0002\n");
+  put(6, 2);
+  EXPECT_EQ(read_file(checkpoints / "latest"), "step-000000006-g0002\n");
+  EXPECT_THAT(names(), ElementsAre("step-000000006-g0002", "step-000000005-g0002"));
+}
+
+TEST_F(Store, EachKindOfDamageIsNamed) {
+  const fs::path folder = put(5);
+  const std::string manifest = read_file(folder / "manifest.json");
+  const fs::path weights = folder / "model.safetensors";
+
+  overwrite(weights, "weightsX");
+  EXPECT_THAT(problem(folder), HasSubstr("model.safetensors has SHA-256"));
+  overwrite(weights, "weig");
+  EXPECT_THAT(problem(folder), HasSubstr("model.safetensors has 4 bytes"));
+  fs::remove(weights);
+  EXPECT_THAT(problem(folder), HasSubstr("model.safetensors is missing"));
+  overwrite(weights, "weights5");
+  EXPECT_EQ(problem(folder), "");
+
+  overwrite(folder / "manifest.json", manifest.substr(0, manifest.size() / 2));
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is not a checkpoint's manifest"));
+  overwrite(folder / "manifest.json", "{}");
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is not a checkpoint's manifest"));
+  std::string outside = manifest;
+  outside.replace(outside.find("state.json"), 10, "../a.json/");
+  overwrite(folder / "manifest.json", outside);
+  EXPECT_THAT(problem(folder), HasSubstr("outside its folder"));
+  std::string other_step = manifest;
+  other_step.replace(other_step.find("\"step\": 5"), 9, "\"step\": 6");
+  overwrite(folder / "manifest.json", other_step);
+  EXPECT_THAT(problem(folder), HasSubstr("its folder's name is of step 5"));
+  fs::remove(folder / "manifest.json");
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is missing"));
+}
+
+TEST_F(Store, NewestGoodPassesOverBadOnesWithANote) {
+  put(1);
+  put(2);
+  put(3);
+  overwrite(checkpoints / "step-000000003-g0001" / "model.safetensors", "garbage!");
+  fs::remove(checkpoints / "step-000000002-g0001" / "manifest.json");
+  std::vector<std::string> notes;
+  const auto found = newest_good(checkpoints, notes);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->manifest.summary.step, 1);
+  EXPECT_THAT(notes, ElementsAre(HasSubstr("skipped step-000000003-g0001"),
+                                 HasSubstr("skipped step-000000002-g0001")));
+}
+
+TEST_F(Store, NothingGoodIsNothing) {
+  std::vector<std::string> notes;
+  EXPECT_FALSE(newest_good(checkpoints, notes));
+  EXPECT_THAT(notes, IsEmpty());
+}
+
+TEST_F(Store, ALaterGenerationOfTheSameStepComesFirst) {
+  put(4, 1, "old");
+  put(4, 2, "new");
+  EXPECT_THAT(names(), ElementsAre("step-000000004-g0002", "step-000000004-g0001"));
+}
+
+TEST_F(Store, PublishingTheSameTwiceIsSuccessAndAnotherContentIsNot) {
+  put(5);
+  EXPECT_NO_THROW(put(5));
+  EXPECT_THROW(put(5, 1, "different"), Error);
+  EXPECT_EQ(read_file(checkpoints / "step-000000005-g0001" / "model.safetensors"), "weights5");
+}
+
+TEST_F(Store, AFailedWriteLeavesNothing) {
+  EXPECT_THROW(publish(checkpoints, {5, 1}, {},
+                       [](const fs::path& folder) {
+                         write_file_synced(folder / "model.safetensors", "half");
+                         throw Error(ErrorCode::kUnavailable, "disk full");
+                       }),
+               Error);
+  EXPECT_EQ(std::distance(fs::directory_iterator(checkpoints), {}), 0);
+}
+
+TEST_F(Store, AKilledWriterLeavesNothingThatCounts) {
+  put(4);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    publish(checkpoints, {5, 1}, {}, [](const fs::path& folder) {
+      write_file_synced(folder / "model.safetensors", "half");
+      ::raise(SIGKILL);
+    });
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_THAT(names(), ElementsAre("step-000000004-g0001"));
+  put(5);
+  EXPECT_EQ(verify(checkpoints / "step-000000005-g0001").summary.step, 5);
+
+  const auto hidden = [this] {
+    int count = 0;
+    for (const auto& entry : fs::directory_iterator(checkpoints))
+      count += entry.path().filename().string().starts_with(".") ? 1 : 0;
+    return count;
+  };
+  retain(checkpoints, 0, 1);
+  EXPECT_EQ(hidden(), 1) << "the same generation's writer may still be at work";
+  retain(checkpoints, 0, 2);
+  EXPECT_EQ(hidden(), 0);
+}
+
+TEST_F(Store, RetentionKeepsTheNewestAndTheNewestThatVerifies) {
+  for (int step = 1; step <= 5; ++step) put(step);
+  retain(checkpoints, 0, 1);
+  EXPECT_EQ(names().size(), 5U);
+  retain(checkpoints, 3, 1);
+  EXPECT_THAT(names(), ElementsAre("step-000000005-g0001", "step-000000004-g0001", "step-000000003-g0001"));
+  overwrite(checkpoints / "step-000000005-g0001" / "model.safetensors", "garbage!");
+  overwrite(checkpoints / "step-000000004-g0001" / "model.safetensors", "garbage!");
+  retain(checkpoints, 1, 1);
+  EXPECT_THAT(names(), ElementsAre("step-000000005-g0001", "step-000000003-g0001"));
+  EXPECT_EQ(problem(checkpoints / "step-000000003-g0001"), "");
+}
+
+TEST_F(Store, RetentionDeletesNothingWhenNothingVerifies) {
+  for (int step = 1; step <= 3; ++step) {
+    put(step);
+    fs::remove(checkpoints / folder_name({step, 1}) / "manifest.json");
+  }
+  retain(checkpoints, 1, 1);
+  EXPECT_EQ(names().size(), 3U);
+}
+
+}  // namespace
+}  // namespace mdgen::checkpoint
