@@ -33,6 +33,7 @@ class CommandLine {
         "table, json or yaml (default: table)");
     add_spec_verbs();
     add_job_verbs();
+    add_checkpoint_verbs();
     add_other_verbs();
     app_.footer(
         "Exit codes: 0 done or SUCCEEDED, 1 refused by the server or FAILED, 2 usage or refused spec,\n"
@@ -102,6 +103,14 @@ class CommandLine {
         ->add_option("--grace", options.grace_seconds,
                      "seconds for that; 0: end at once, without a checkpoint (default: 60)")
         ->check(at_least(0));
+  }
+
+  void add_checkpoint_verbs() {
+    CLI::App* group = app_.add_subcommand("checkpoints", "check what a run has written");
+    group->require_subcommand(1);
+    CLI::App* verify_app = group->add_subcommand("verify", "compare every file with its recorded digest");
+    verify_app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
+    verify_app->callback([this] { verb = &verify_checkpoints; });
   }
 
   void add_other_verbs() {
