@@ -30,10 +30,9 @@ def service(tmp_path_factory):
 
 
 def flags(data, name, steps, *more, work_dir, seed=1):
-    split = data / "split.csv"
     return (
-        f"--name {name} --seed {seed} --work_dir {work_dir} --train_split {split} --val_split {split} "
-        f"--data_dir {data / 'data'} --max_steps {steps} --train_repeat 4 --global_batch_size 4"
+        f"--name {name} --seed {seed} --work_dir {work_dir} --train_split {data / 'train.csv'} "
+        f"--val_split {data / 'val.csv'} --data_dir {data / 'data'} --max_steps {steps} --train_repeat 4 --global_batch_size 4"
     ).split() + SMALL + [str(word) for word in more]
 
 

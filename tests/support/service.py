@@ -136,7 +136,7 @@ def metrics(run_folder):
 
 
 def make_dataset(folder, *arguments):
-    """Synthetic proteins: data/ and split.csv in `folder`."""
+    """Synthetic proteins: data/, train.csv and val.csv in `folder`."""
     subprocess.run(
         [sys.executable, SOURCE / "tests/support/synthetic_dataset.py", folder, *map(str, arguments)], check=True
     )
