@@ -36,6 +36,12 @@ void Coordinator::stop() {
   }
   if (ticker_.joinable()) ticker_.join();
   if (validator_.joinable()) validator_.join();
+  const std::lock_guard lock(mutex_);
+  try {
+    engine_.save(*store_, now(), true);
+  } catch (const std::exception& error) {
+    spdlog::error("the last progress is not stored: {}", error.what());
+  }
 }
 
 // --- clients ---
@@ -223,6 +229,9 @@ void Coordinator::deliver(Output& output) {
     to_build_.push_back(std::move(*request));
   } else if (auto* answer = std::get_if<ExchangeAnswer>(&output)) {
     if (const auto call = waiting_.extract(answer->ticket)) call.mapped()(*answer);
+  } else if (const auto* news = std::get_if<Announce>(&output)) {
+    spdlog::info("job {} is {} ({}): {}", news->job_id, state_name(news->transition.state()),
+                 news->transition.reason(), news->transition.message());
   }
 }
 

@@ -11,7 +11,10 @@
 namespace mdgen::coordinator {
 
 Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord> records, Now now)
-    : options_(options), epoch_(epoch), reconnect_until_(now.steady + options.reconnect_grace) {
+    : options_(options),
+      epoch_(epoch),
+      reconnect_until_(now.steady + options.reconnect_grace),
+      last_tick_(now.steady) {
   for (JobRecord& stored : records) {
     auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>(std::move(stored)));
     by_id_[record.id()] = &record;
@@ -161,10 +164,11 @@ void Engine::validation_failed(Now now, const std::string& job_id, const std::st
   settle(now);
 }
 
-void Engine::save(JobStore& store, Now now) {
+void Engine::save(JobStore& store, Now now, bool all) {
   std::vector<const JobRecord*> dirty;
   for (const auto& record : jobs_) {
-    const bool due = !record->saved_at || now.steady - *record->saved_at >= options_.save_interval;
+    const bool due = all || !record->saved_at || now.steady - *record->saved_at >= options_.save_interval ||
+                     record->ledger.unsaved_steps() >= options_.unsaved_steps;
     const bool progress =
         record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
     if (record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved ||

@@ -51,7 +51,11 @@ struct RequestManifest {
   std::string run_folder;
   v1::JobSpec spec;
 };
-using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer>;
+struct Announce {  // for the log
+  std::string job_id;
+  v1::Transition transition;
+};
+using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce>;
 
 class Engine {
  public:
@@ -94,7 +98,8 @@ class Engine {
   void tick(Now now);
 
   // Stores what has changed; throws what the store throws, and then everything is still to be saved.
-  void save(JobStore& store, Now now);
+  // `all`: progress too that is not due yet.
+  void save(JobStore& store, Now now, bool all = false);
   std::vector<Output> take_outputs();
 
  private:
@@ -123,6 +128,7 @@ class Engine {
   void trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit);
   void fail(Now now, JobRecord& record, Evidence evidence);
   void check_silence(Now now);
+  void forgive(std::chrono::nanoseconds pause);
 
   void send(const std::string& worker_id, v1::CoordinatorMessage message);
   void send_stop(const JobRecord& record, const Member& member, bool kill);
@@ -132,6 +138,7 @@ class Engine {
   EngineOptions options_;
   std::int64_t epoch_;
   Clock::Steady reconnect_until_;
+  Clock::Steady last_tick_;
   std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first
   std::map<std::string, JobRecord*> by_id_;
   std::map<std::string, JobRecord*> by_request_;

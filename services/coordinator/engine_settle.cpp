@@ -69,6 +69,7 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   transition.set_reason(action.reason);
   transition.set_message(action.message);
   *transition.mutable_at() = at;
+  outputs_.emplace_back(Announce{job.id(), transition});
   if (action.state == v1::JOB_STATE_RUNNING && !job.has_started_at()) *job.mutable_started_at() = at;
   if (is_final(action.state)) {
     *job.mutable_ended_at() = at;

@@ -240,7 +240,17 @@ void Engine::check_silence(Now now) {
   }
 }
 
+void Engine::forgive(std::chrono::nanoseconds pause) {
+  registry_.forgive(pause);
+  for (const auto& record : jobs_) {
+    if (!record->has_open_generation()) continue;
+    for (Member& member : record->generation->members) member.last_heard += pause;
+  }
+}
+
 void Engine::tick(Now now) {
+  const auto since = now.steady - std::exchange(last_tick_, now.steady);
+  if (since > options_.own_pause) forgive(since);
   for (const std::string& id : registry_.silent(now.steady, options_.worker_lost_after)) {
     outputs_.emplace_back(DropAgent{id, "no beat"});
     disconnect(

@@ -74,14 +74,17 @@ HttpServer::HttpServer(Coordinator& coordinator, const std::string& address)
     : server_(std::make_unique<httplib::Server>()) {
   const HostPort wanted = parse_address("http", address);
   server_->set_socket_options(no_reuse_of_ports);
-  server_->new_task_queue = [] { return new httplib::ThreadPool(2); };  // httplib deletes it
+  server_->new_task_queue = [] { return new httplib::ThreadPool(8); };  // httplib deletes it
   route(coordinator);
   int port = wanted.port;
   const bool bound = port == 0 ? (port = server_->bind_to_any_port(wanted.host)) > 0
                                : server_->bind_to_port(wanted.host, port);
   if (!bound) throw Error(ErrorCode::kUnavailable, "http: cannot listen on " + address);
   address_ = to_address(wanted.host, port);
-  thread_ = std::thread([this] { server_->listen_after_bind(); });
+  thread_ = std::thread([this] {
+    server_->listen_after_bind();
+    ended_ = true;
+  });
 }
 
 void HttpServer::route(Coordinator& coordinator) {
@@ -117,7 +120,7 @@ HttpServer::~HttpServer() { stop(); }
 
 void HttpServer::stop() {
   if (!thread_.joinable()) return;
-  while (!server_->is_running()) std::this_thread::yield();
+  while (!server_->is_running() && !ended_) std::this_thread::yield();
   server_->stop();
   thread_.join();
 }

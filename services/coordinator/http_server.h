@@ -1,6 +1,7 @@
 // /healthz, /v1/jobs and /v1/jobs/{id} as JSON, for browsers, curl and probes.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,6 +28,7 @@ class HttpServer {
 
   std::unique_ptr<httplib::Server> server_;
   std::string address_;
+  std::atomic<bool> ended_{false};
   std::thread thread_;
 };
 

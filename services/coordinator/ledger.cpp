@@ -64,6 +64,7 @@ void LedgerWriter::step(const v1::StepReport& report) {
   range_->hash_sum += report.sample_hash_sum();
   range_->samples += report.samples();
   last_step_ = report.step();
+  ++unsaved_steps_;
   const auto kept = std::find_if(pending_.begin(), pending_.end(), [&](const LedgerRecord& record) {
     return record.sequence == range_->sequence;
   });

@@ -52,7 +52,11 @@ class LedgerWriter {
   void end_range() { range_.reset(); }
   // What is new or has grown since the last clear_pending().
   const std::vector<LedgerRecord>& pending() const { return pending_; }
-  void clear_pending() { pending_.clear(); }
+  void clear_pending() {
+    pending_.clear();
+    unsaved_steps_ = 0;
+  }
+  std::int64_t unsaved_steps() const { return unsaved_steps_; }
 
   std::int64_t last_step() const { return last_step_; }
   std::int64_t lost_steps() const { return lost_steps_; }
@@ -64,6 +68,7 @@ class LedgerWriter {
   std::int64_t last_step_;
   std::int64_t next_sequence_;
   std::int64_t lost_steps_ = 0;
+  std::int64_t unsaved_steps_ = 0;
   std::int64_t generation_ = 0;
   std::int32_t world_size_ = 0;
   std::string plan_digest_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace mdgen::coordinator {
 
@@ -16,8 +17,12 @@ struct EngineOptions {
   std::chrono::milliseconds missing_trainer_wait{
       3000};                                      // an agent came back without it: its last words may come
   std::chrono::milliseconds save_interval{1000};  // of progress and ledger; state is saved at once
-  int max_restarts_same_cause = 3;                // in a row, without progress
-  int max_restarts_without_progress = 10;         // whatever the causes
+  // Between two ticks; more was a pause of our own (a slow disk, a stopped process): nobody's silence.
+  std::chrono::milliseconds own_pause{2000};
+  // Committed steps that are not stored yet; agents repeat the last 64 reports after a lost connection.
+  std::int64_t unsaved_steps = 32;
+  int max_restarts_same_cause = 3;         // in a row, without progress
+  int max_restarts_without_progress = 10;  // whatever the causes
 };
 
 }  // namespace mdgen::coordinator

@@ -102,9 +102,9 @@ void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOp
     return;
   }
   if (!fenced(now, generation, options)) {
-    actions.emplace_back(Explain{"WaitingForLease",
-                                 cause.message + "; no trainer's end is confirmed: the next generation waits "
-                                                 "until the lease has ended"});
+    actions.emplace_back(
+        Explain{cause.reason, cause.message + "; no trainer's end is confirmed: the next generation waits "
+                                              "until the lease has ended"});
     return;
   }
   actions.emplace_back(CloseGeneration{true});

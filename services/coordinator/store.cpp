@@ -54,14 +54,24 @@ std::filesystem::path prepared(const std::filesystem::path& state_dir) {
 
 }  // namespace
 
+const char* untrusted_file_system(long magic) {
+  switch (magic) {
+    case NFS_SUPER_MAGIC:
+      return "NFS";
+    case kLustreMagic:
+      return "Lustre";
+    case kFuseMagic:
+      return "FUSE";
+    default:
+      return nullptr;
+  }
+}
+
 void check_state_folder(const std::filesystem::path& folder) {
   struct statfs facts {};
   if (::statfs(folder.c_str(), &facts) != 0)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + folder.string() + ": " + ::strerror(errno));
-  const char* kind = nullptr;
-  if (facts.f_type == NFS_SUPER_MAGIC) kind = "NFS";
-  if (facts.f_type == kLustreMagic) kind = "Lustre";
-  if (facts.f_type == kFuseMagic) kind = "FUSE";
+  const char* kind = untrusted_file_system(facts.f_type);
   if (kind != nullptr)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + folder.string() + " lies on " + kind +
                                                     ", whose locks cannot be trusted: choose a local disk");

@@ -13,6 +13,8 @@ namespace mdgen::coordinator {
 
 // Throws Error(kFailedPrecondition) when `folder` lies on a file system whose locks cannot be trusted (NFS,
 // Lustre, FUSE).
+// NFS, Lustre or FUSE by the number that statfs gives; null for others.
+const char* untrusted_file_system(long magic);
 void check_state_folder(const std::filesystem::path& folder);
 
 // Not thread-safe.

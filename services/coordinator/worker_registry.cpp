@@ -49,6 +49,10 @@ std::vector<const Worker*> WorkerRegistry::all() const {
   return list;
 }
 
+void WorkerRegistry::forgive(std::chrono::nanoseconds pause) {
+  for (auto& [id, worker] : workers_) worker.last_beat += pause;
+}
+
 std::vector<std::string> WorkerRegistry::silent(Clock::Steady now, std::chrono::milliseconds limit) const {
   std::vector<std::string> ids;
   for (const auto& [id, worker] : workers_)

@@ -36,6 +36,8 @@ class WorkerRegistry {
   const Worker* by_incarnation(const std::string& incarnation) const;
   std::vector<const Worker*> all() const;  // in the order of registration
 
+  // `pause` was ours: it counts as nobody's silence.
+  void forgive(std::chrono::nanoseconds pause);
   // Ids of those whose last beat is older than `limit`.
   std::vector<std::string> silent(Clock::Steady now, std::chrono::milliseconds limit) const;
   Pool pool() const;

@@ -206,6 +206,14 @@ TEST(Engine, ProgressIsStoredAtMostOnceASecond) {
   EXPECT_GE(run.store.saves - before, 1);
 }
 
+TEST(Engine, ManyStepsAreNotLeftUnstored) {
+  Running run;
+  run.pass(milliseconds(1100));
+  const int before = run.store.saves;
+  run.steps(run.a, 11, 11 + run.options.unsaved_steps);
+  EXPECT_EQ(run.store.saves - before, 1) << "although no second has passed";
+}
+
 TEST(Engine, CancelInEachState) {
   World world;
   const std::string validating = world.submit(World::spec("v"));

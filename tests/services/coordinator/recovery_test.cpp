@@ -135,6 +135,15 @@ TEST(Recovery, ASilentAgentIsLostAfterFiveSeconds) {
   EXPECT_EQ(run.assignment(run.a).world_size(), 1) << "it shrinks to what is there";
 }
 
+TEST(Recovery, APauseOfTheCoordinatorIsNobodysSilence) {
+  Running run;
+  run.pass(seconds(3600));
+  EXPECT_EQ(run.engine->workers().size(), 2U);
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RUNNING);
+  for (int second = 0; second < 5; ++second) run.pass(seconds(1));
+  EXPECT_TRUE(run.engine->workers().empty()) << "silence since then counts";
+}
+
 TEST(Recovery, BelowMinItWaitsForAWorker) {
   World world;
   world.steady += world.options.reconnect_grace;
@@ -157,7 +166,8 @@ TEST(Recovery, WithoutAConfirmedEndTheLeaseIsAwaited) {
   const std::string other = run.agent("i9");
   run.pass_with_beats(seconds(600));
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
-  EXPECT_EQ(run.job(run.id).reason(), "WaitingForLease");
+  EXPECT_EQ(run.job(run.id).reason(), "WorkerLost");
+  EXPECT_THAT(run.job(run.id).message(), HasSubstr("until the lease has ended"));
   EXPECT_EQ(run.assignment(other).world_size(), 0);
   run.pass_with_beats(seconds(61));
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING) << "ten minutes and a tenth";

@@ -148,6 +148,15 @@ TEST(Store, RefusesAFileThatIsNoDatabase) {
   EXPECT_THROW(Store(folder.path()), Error);
 }
 
+TEST(Store, TrustsNoNetworkFileSystem) {
+  EXPECT_STREQ(untrusted_file_system(0x6969), "NFS");
+  EXPECT_STREQ(untrusted_file_system(0x0BD00BD0), "Lustre");
+  EXPECT_STREQ(untrusted_file_system(0x65735546), "FUSE");
+  EXPECT_EQ(untrusted_file_system(0xEF53), nullptr) << "ext4";
+  testing::TempDir folder;
+  EXPECT_NO_THROW(check_state_folder(folder.path()));
+}
+
 TEST(Store, RefusesAFolderThatCannotBeMade) { EXPECT_THROW(Store("/proc/nobody/state"), Error); }
 
 }  // namespace
