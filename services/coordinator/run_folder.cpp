@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/checkpoint/store.h"
 #include "core/config/json.h"
 #include "core/config/spec.h"
 
@@ -12,7 +13,6 @@ namespace mdgen::coordinator {
 namespace fs = std::filesystem;
 namespace {
 
-const std::regex kCheckpointName(R"(step-(\d{9,18})-g(\d{4,18}))");
 const std::regex kLogName(R"(rank-(\d{1,9})\.attempt-(\d{1,9})\.log)");
 
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -56,10 +56,10 @@ FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::pa
     throw Error(ErrorCode::kInvalidArgument, "work_dir: run folder " + facts.folder.string() +
                                                  " lies outside this coordinator's run roots");
   std::smatch match;
-  for (const std::string& name : names_in(facts.folder / "checkpoints")) {
-    if (!std::regex_match(name, match, kCheckpointName)) continue;
+  for (const fs::path& checkpoint : checkpoint::list(facts.folder / "checkpoints")) {
     facts.has_checkpoints = true;
-    facts.last_generation = std::max<std::int64_t>(facts.last_generation, std::stoll(match[2]));
+    const auto name = checkpoint::parse_folder_name(checkpoint.filename().string());
+    if (name) facts.last_generation = std::max(facts.last_generation, name->generation);
   }
   for (const std::string& name : names_in(facts.folder / "logs"))
     if (std::regex_match(name, match, kLogName))
