@@ -15,7 +15,11 @@ fs::path named_folder(const Options& options, const Surroundings& world) {
   const fs::path folder = world.current_folder / options.job;
   if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
   if (options.job.find('/') != std::string::npos) throw UsageError("there is no folder " + folder.string());
-  return fs::path(open_api(options, world)->get(options.job).run_folder());
+  const fs::path run_folder = open_api(options, world)->get(options.job).run_folder();
+  if (!fs::is_directory(run_folder)) {
+    throw Error(ErrorCode::kNotFound, "the run folder " + run_folder.string() + " is not on this machine");
+  }
+  return run_folder;
 }
 
 std::vector<fs::path> checkpoints_below(fs::path folder) {
@@ -40,7 +44,7 @@ Row check(const fs::path& folder) {
 
 std::string table_line(const Row& row) {
   const std::string name = row.folder.filename().string();
-  if (!row.manifest) return name + "  BAD   " + row.problem + "\n";
+  if (!row.manifest) return name + "  BAD   " + one_line(row.problem) + "\n";
   std::int64_t bytes = 0;
   for (const checkpoint::FileRecord& file : row.manifest->files) bytes += file.bytes;
   return name + "  good  step " + std::to_string(row.manifest->summary.step) + ", " +
@@ -56,7 +60,22 @@ config::Json json_row(const Row& row) {
   return json;
 }
 
+void print_json(const config::Json& json, const Options& options, std::ostream& out) {
+  out << (options.output == Output::kJson ? json.dump(2) + "\n" : yaml_text(json));
+}
+
 }  // namespace
+
+ExitCode list_checkpoints(const Options& options, const Surroundings& world) {
+  config::Json rows = config::Json::array();
+  for (const fs::path& folder : checkpoints_below(named_folder(options, world))) {
+    const checkpoint::Name name = checkpoint::parse_folder_name(folder.filename().string()).value();
+    if (options.output == Output::kTable) world.out << folder.string() << "  step " << name.step << '\n';
+    rows.push_back({{"folder", folder.string()}, {"step", name.step}, {"generation", name.generation}});
+  }
+  if (options.output != Output::kTable) print_json({{"checkpoints", rows}}, options, world.out);
+  return kExitOk;
+}
 
 ExitCode verify_checkpoints(const Options& options, const Surroundings& world) {
   int good = 0;
@@ -71,10 +90,10 @@ ExitCode verify_checkpoints(const Options& options, const Surroundings& world) {
   if (options.output == Output::kTable) {
     world.out << "checkpoints: " << good << " good, " << bad << " bad\n";
   } else {
-    const config::Json json = {{"good", good}, {"bad", bad}, {"checkpoints", rows}};
-    world.out << (options.output == Output::kJson ? json.dump(2) + "\n" : yaml_text(json));
+    print_json({{"good", good}, {"bad", bad}, {"checkpoints", rows}}, options, world.out);
   }
-  return bad == 0 ? kExitOk : kExitFailed;
+  if (rows.empty()) world.err << "mdgenctl: " << options.job << " has no checkpoint" << std::endl;
+  return bad == 0 && good > 0 ? kExitOk : kExitFailed;
 }
 
 }  // namespace mdgen::client

@@ -106,11 +106,15 @@ class CommandLine {
   }
 
   void add_checkpoint_verbs() {
-    CLI::App* group = app_.add_subcommand("checkpoints", "check what a run has written");
+    CLI::App* group = app_.add_subcommand("checkpoints", "list or check what a run has written");
     group->require_subcommand(1);
-    CLI::App* verify_app = group->add_subcommand("verify", "compare every file with its recorded digest");
-    verify_app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
-    verify_app->callback([this] { verb = &verify_checkpoints; });
+    const auto add_verb = [&](const std::string& name, const std::string& help, Verb run) {
+      CLI::App* app = group->add_subcommand(name, help);
+      app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
+      app->callback([this, run] { verb = run; });
+    };
+    add_verb("list", "name them, the newest first", &list_checkpoints);
+    add_verb("verify", "compare every file with its recorded digest", &verify_checkpoints);
   }
 
   void add_other_verbs() {

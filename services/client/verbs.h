@@ -39,6 +39,8 @@ ExitCode list(const Options& options, const Surroundings& world);
 ExitCode logs(const Options& options, const Surroundings& world);
 ExitCode cancel(const Options& options, const Surroundings& world);
 // options.job: a job, a run folder, a folder of checkpoints or one of them.
+ExitCode list_checkpoints(const Options& options, const Surroundings& world);
+// Reads every byte. kExitFailed when one is bad, or when there is none.
 ExitCode verify_checkpoints(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);

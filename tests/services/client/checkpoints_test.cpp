@@ -70,6 +70,24 @@ TEST_F(Checkpoints, AsJson) {
   EXPECT_THAT(json.at("checkpoints").at(1).at("problem"), HasSubstr("model.safetensors"));
 }
 
+TEST_F(Checkpoints, NothingToVerifyIsNoSuccess) {
+  testing::TempDir empty;
+  EXPECT_EQ(fake.run({"checkpoints", "verify", empty.path().string()}), 1);
+  EXPECT_EQ(fake.out.str(), "checkpoints: 0 good, 0 bad\n");
+  std::filesystem::remove_all(run.path());
+  EXPECT_EQ(fake.run({"checkpoints", "verify", "j1"}), 1);
+  EXPECT_THAT(fake.err.str(), HasSubstr(run.path().string() + " is not on this machine"));
+}
+
+TEST_F(Checkpoints, List) {
+  EXPECT_EQ(fake.run({"checkpoints", "list", "j1"}), 0);
+  EXPECT_THAT(fake.out.str(),
+              AllOf(HasSubstr("step-000000020-g0001  step 20\n"), EndsWith("g0001  step 10\n")));
+  fake.out.str("");
+  EXPECT_EQ(fake.run({"checkpoints", "list", "j1", "-o", "json"}), 0);
+  EXPECT_EQ(config::Json::parse(fake.out.str())["checkpoints"][1]["step"], 10);
+}
+
 TEST_F(Checkpoints, AFolderThatIsNotThereIsAUsageError) {
   EXPECT_EQ(fake.run({"checkpoints", "verify", "/nowhere/at/all"}), 2);
   EXPECT_THAT(fake.err.str(), HasSubstr("/nowhere/at/all"));
