@@ -33,6 +33,14 @@ void handle_signals() {
   std::signal(SIGUSR2, SIG_IGN);
 }
 
+int report(const mdgen::Error& error) {
+  std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
+  const bool usage = error.code() == mdgen::ErrorCode::kInvalidArgument ||
+                     error.code() == mdgen::ErrorCode::kUnimplemented ||
+                     error.code() == mdgen::ErrorCode::kNotFound;
+  return usage ? 2 : 1;
+}
+
 int launch(const std::vector<std::string>& words, std::optional<int> n, launcher::Programs programs) {
   const auto environment = launcher::current_environment();
   const auto place = launcher::find_place(environment);
@@ -47,13 +55,17 @@ int launch(const std::vector<std::string>& words, std::optional<int> n, launcher
   };
   launcher::widen_binding(environment);
   if (place.size == 1) return launcher::lead(resolve(), place, slots, programs, nullptr, interrupts);
-  if (place.rank == 0) {
-    const auto resolved = resolve();
-    const auto wireup = launcher::choose_wireup(environment, place, run_folder);
-    return launcher::lead(resolved, place, slots, programs, wireup.get(), interrupts);
-  }
   const auto wireup = launcher::choose_wireup(environment, place, run_folder);
-  return launcher::follow(place, programs, *wireup, interrupts);
+  if (place.rank != 0) return launcher::follow(place, programs, *wireup, interrupts);
+  std::optional<mdgen::config::Resolved> resolved;
+  try {
+    resolved = resolve();
+  } catch (const mdgen::Error& error) {
+    const int status = report(error);  // first: the others' leaving may end this process
+    launcher::share_refusal(*wireup);
+    return status;
+  }
+  return launcher::lead(*resolved, place, slots, programs, wireup.get(), interrupts);
 }
 
 }  // namespace
@@ -94,10 +106,7 @@ int main(int argc, char** argv) {
     handle_signals();
     return launch(words, n, programs);
   } catch (const mdgen::Error& error) {
-    std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
-    const bool usage = error.code() == mdgen::ErrorCode::kInvalidArgument ||
-                       error.code() == mdgen::ErrorCode::kUnimplemented;
-    return usage || error.code() == mdgen::ErrorCode::kNotFound ? 2 : 1;
+    return report(error);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
     return 1;

@@ -147,6 +147,8 @@ bool is_refusal(ErrorCode code) {
 
 }  // namespace
 
+void share_refusal(Wireup& wireup) { wireup.share(kRefused); }
+
 int lead(const config::Resolved& resolved, const Place& place, const Slots& slots, const Programs& programs,
          Wireup* wireup, const Interrupts& interrupts) {
   for (const std::string& warning : resolved.warnings) spdlog::warn("{}", warning);
@@ -162,7 +164,7 @@ int lead(const config::Resolved& resolved, const Place& place, const Slots& slot
   } catch (const Error& error) {
     if (!is_refusal(error.code())) throw;
     std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
-    if (wireup != nullptr) wireup->share(kRefused);
+    if (wireup != nullptr) share_refusal(*wireup);
     return 2;
   }
   print("job " + job.id() + " in " + job.run_folder());

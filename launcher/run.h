@@ -28,6 +28,10 @@ struct Programs {
 int lead(const config::Resolved& resolved, const Place& place, const Slots& slots, const Programs& programs,
          Wireup* wireup, const Interrupts& interrupts);
 
+// Rank 0, when its spec is refused before there is a run: the other ranks leave with 2 as well. Not all
+// launchers end them by themselves (srun does not).
+void share_refusal(Wireup& wireup);
+
 // Any other rank. 0 after the run's end, whatever its outcome; 1 when the agent failed; 2 when rank 0 has
 // refused the spec.
 int follow(const Place& place, const Programs& programs, Wireup& wireup, const Interrupts& interrupts);
