@@ -49,12 +49,19 @@ using Exchange = std::function<std::vector<std::string>(const std::string& key, 
 struct CollectiveOptions {
   int rank = 0;
   int world_size = 1;
-  std::string bind_address = "127.0.0.1";        // Gloo listens here, on a free port
-  std::chrono::milliseconds timeout{1'800'000};  // of one operation
+  std::string bind_address = "127.0.0.1";             // Gloo listens here, on a free port
+  std::chrono::milliseconds timeout{1'800'000};       // of one operation
+  std::chrono::milliseconds forming_timeout{60'000};  // until every rank is connected
   at::Device device = at::kCPU;
 };
 
-// Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend.
+// Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws Error(kUnavailable) when a
+// rank did not come within forming_timeout, and what `exchange` throws.
 std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, const Exchange& exchange);
+
+// Loads LibTorch's CUDA part, so that tensors on at::kCUDA work; afterwards it is a no-op. Call it before the
+// first question to torch::cuda (LibTorch remembers the answer "no CUDA"). Throws Error(kFailedPrecondition)
+// naming the library that is missing, or the absence of a device.
+void load_cuda();
 
 }  // namespace mdgen::comm

@@ -1,0 +1,21 @@
+#include "core/comm/collective.h"
+
+#include "core/base/error.h"
+#include "core/comm/gloo/gloo_collective.h"
+#include "core/comm/local/local_group.h"
+#include "core/comm/nccl/plugin.h"
+
+namespace mdgen::comm {
+
+std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, const Exchange& exchange) {
+  if (options.world_size < 1 || options.rank < 0 || options.rank >= options.world_size) {
+    throw Error(ErrorCode::kInvalidArgument, "rank " + std::to_string(options.rank) + " of world size " +
+                                                 std::to_string(options.world_size) +
+                                                 ": ranks are 0 to world size - 1");
+  }
+  if (options.device.is_cuda()) return make_nccl(options, exchange);
+  if (options.world_size == 1) return std::move(make_local_group(1).front());
+  return make_gloo(options, exchange);
+}
+
+}  // namespace mdgen::comm
