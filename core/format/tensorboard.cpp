@@ -1,0 +1,97 @@
+#include "core/format/tensorboard.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/error.h"
+#include "mdgen/v1/event.pb.h"
+
+namespace mdgen::format {
+namespace {
+
+constexpr std::uint32_t kCastagnoliReflected = 0x82f63b78;
+
+constexpr std::array<std::uint32_t, 256> make_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
+    std::uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kCastagnoliReflected : 0);
+    table[byte] = crc;
+  }
+  return table;
+}
+
+std::string little_endian(std::uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text.push_back(static_cast<char>(value >> (8 * i)));
+  return text;
+}
+
+// A checksum of bytes that hold checksums is weak: TFRecord stores it rotated, with an offset.
+std::string masked_crc(std::string_view bytes) {
+  const std::uint32_t crc = crc32c(bytes);
+  return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8U, 4);
+}
+
+double seconds(Clock::Wall when) { return std::chrono::duration<double>(when.time_since_epoch()).count(); }
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+std::filesystem::path file_name(Clock::Wall now) {
+  static std::atomic<int> made{0};
+  return "events.out.tfevents." + std::to_string(static_cast<std::int64_t>(seconds(now))) + "." +
+         host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(made++);
+}
+
+}  // namespace
+
+std::uint32_t crc32c(std::string_view bytes) {
+  static constexpr std::array<std::uint32_t, 256> kTable = make_table();
+  std::uint32_t crc = 0xffffffff;
+  for (const char c : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<unsigned char>(c)) & 0xff];
+  return ~crc;
+}
+
+EventWriter::EventWriter(const std::filesystem::path& folder, const Clock& clock)
+    : file_(folder / file_name(clock.wall())) {
+  std::error_code made;
+  std::filesystem::create_directories(folder, made);
+  stream_.open(file_, std::ios::binary | std::ios::trunc);
+  v1::Event first;
+  first.set_wall_time(seconds(clock.wall()));
+  first.set_file_version("brain.Event:2");
+  write(first);
+  flush();
+}
+
+void EventWriter::scalar(const std::string& tag, std::int64_t step, double value, Clock::Wall when) {
+  v1::Event event;
+  event.set_wall_time(seconds(when));
+  event.set_step(step);
+  v1::ScalarSummary::Value* point = event.mutable_summary()->add_value();
+  point->set_tag(tag);
+  point->set_simple_value(static_cast<float>(value));
+  write(event);
+}
+
+void EventWriter::flush() {
+  errno = 0;
+  if (stream_.flush()) return;
+  throw Error(ErrorCode::kUnavailable, "cannot write " + file_.string() + ": " + std::strerror(errno));
+}
+
+void EventWriter::write(const v1::Event& event) {
+  const std::string bytes = event.SerializeAsString();
+  const std::string length = little_endian(bytes.size(), 8);
+  stream_ << length << masked_crc(length) << bytes << masked_crc(bytes);
+  if (!stream_) flush();
+}
+
+}  // namespace mdgen::format

@@ -1,0 +1,23 @@
+"""Our event files, read by TensorBoard itself (which checks every checksum)."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+PROGRAM = pathlib.Path(os.environ["MDGEN_BIN_DIR"]).parent / "tests" / "write_events"
+
+
+def test_tensorboard_reads_every_point(tmp_path):
+    subprocess.run([PROGRAM, tmp_path], check=True)
+    events = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0})
+    events.Reload()
+    assert events.Tags()["scalars"] == ["train/loss", "val/loss"]
+    loss = events.Scalars("train/loss")
+    assert [point.step for point in loss] == list(range(1, 301))
+    assert [point.value for point in loss] == pytest.approx([1 / step for step in range(1, 301)], rel=1e-6)
+    assert [point.wall_time for point in loss] == [1_700_000_000 + step for step in range(1, 301)]
+    assert [(point.step, point.value) for point in events.Scalars("val/loss")] == [(100, 0), (200, 1), (300, 2)]
+    assert events.file_version == 2.0

@@ -1,0 +1,20 @@
+// Writes the event file that test_tensorboard.py reads with TensorBoard itself: write_events FOLDER.
+#include <chrono>
+#include <iostream>
+
+#include "core/format/tensorboard.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: write_events FOLDER\n";
+    return 2;
+  }
+  mdgen::format::EventWriter writer(argv[1]);
+  const mdgen::Clock::Wall start(std::chrono::seconds(1'700'000'000));
+  for (int step = 1; step <= 300; ++step) {
+    writer.scalar("train/loss", step, 1.0 / step, start + std::chrono::seconds(step));
+    if (step % 100 == 0) writer.scalar("val/loss", step, step / 100 - 1, start + std::chrono::seconds(step));
+  }
+  writer.flush();
+  return 0;
+}
