@@ -12,10 +12,8 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/spec.h"
-#include "launcher/binding.h"
 #include "launcher/command.h"
-#include "launcher/environment.h"
-#include "launcher/run.h"
+#include "launcher/launch.h"
 
 namespace {
 
@@ -31,41 +29,6 @@ void handle_signals() {
   action.sa_handler = [](int) { ++interrupts.requeue; };
   ::sigaction(SIGUSR1, &action, nullptr);
   std::signal(SIGUSR2, SIG_IGN);
-}
-
-int report(const mdgen::Error& error) {
-  std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
-  const bool usage = error.code() == mdgen::ErrorCode::kInvalidArgument ||
-                     error.code() == mdgen::ErrorCode::kUnimplemented ||
-                     error.code() == mdgen::ErrorCode::kNotFound;
-  return usage ? 2 : 1;
-}
-
-int launch(const std::vector<std::string>& words, std::optional<int> n, launcher::Programs programs) {
-  const auto environment = launcher::current_environment();
-  const auto place = launcher::find_place(environment);
-  const auto slots = launcher::count_slots(place, n);
-  const auto arguments = launcher::split_spec_arguments(words);
-  const auto resolve = [&] {
-    return launcher::resolve_spec(arguments, slots.total, std::filesystem::current_path());
-  };
-  const auto run_folder = [&] {
-    const auto spec = resolve().spec;
-    return std::filesystem::path(spec.work_dir()) / spec.name();
-  };
-  launcher::widen_binding(environment);
-  if (place.size == 1) return launcher::lead(resolve(), place, slots, programs, nullptr, interrupts);
-  const auto wireup = launcher::choose_wireup(environment, place, run_folder);
-  if (place.rank != 0) return launcher::follow(place, programs, *wireup, interrupts);
-  std::optional<mdgen::config::Resolved> resolved;
-  try {
-    resolved = resolve();
-  } catch (const mdgen::Error& error) {
-    const int status = report(error);  // first: the others' leaving may end this process
-    launcher::share_refusal(*wireup);
-    return status;
-  }
-  return launcher::lead(*resolved, place, slots, programs, wireup.get(), interrupts);
 }
 
 }  // namespace
@@ -104,9 +67,9 @@ int main(int argc, char** argv) {
       return 0;
     }
     handle_signals();
-    return launch(words, n, programs);
+    return launcher::launch(words, n, programs, interrupts);
   } catch (const mdgen::Error& error) {
-    return report(error);
+    return launcher::report(error);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mdgen-launch: %s\n", error.what());
     return 1;

@@ -31,7 +31,8 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
 // while doing so ("assertion failed: prior > 0" in grpc_cq_internal_unref). So the first channel stays for
 // ever.
 void keep_callback_threads(const std::shared_ptr<grpc::Channel>& channel) {
-  [[maybe_unused]] static const auto* const kept = new std::shared_ptr<grpc::Channel>(channel);
+  [[maybe_unused]] static std::shared_ptr<grpc::Channel>* volatile kept =
+      new std::shared_ptr<grpc::Channel>(channel);
 }
 
 }  // namespace

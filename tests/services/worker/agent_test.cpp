@@ -165,7 +165,7 @@ TEST_F(AgentTest, TrainerCrashes_ReportsSignalAndLastLines) {
   coordinator_.await_register();
   coordinator_.send(play("crash"));
   const v1::ProcessExit exit = coordinator_.await_event(Case::kExited).exited();
-  EXPECT_EQ(exit.signal(), SIGSEGV);
+  EXPECT_EQ(exit.signal(), SIGABRT);
   ASSERT_EQ(exit.last_log_lines_size(), 20);
   EXPECT_EQ(exit.last_log_lines(18), "line 30");
   EXPECT_EQ(exit.last_log_lines(19), "the last? words");

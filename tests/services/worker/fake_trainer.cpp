@@ -131,7 +131,7 @@ int act(Trainer& trainer, const v1::Assignment& assignment, int agent_pid) {
     for (int line = 1; line <= 30; ++line) std::printf("line %d\n", line);
     std::printf("the last\xff words");
     std::fflush(stdout);
-    std::raise(SIGSEGV);
+    std::raise(SIGABRT);
   }
   if (name.starts_with("train")) return train(trainer, assignment, false);
   if (name.starts_with("endless")) return train(trainer, assignment, true);
