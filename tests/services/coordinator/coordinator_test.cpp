@@ -1,0 +1,180 @@
+// The engine behind its mutex: store before telling, waits, threads. No sockets, so that ThreadSanitizer sees
+// all of it.
+#include "services/coordinator/coordinator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "core/config/spec.h"
+#include "tests/services/coordinator/fake_world.h"
+#include "tests/support/temp_dir.h"
+
+namespace mdgen::coordinator {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::MemoryStore;
+using testing::World;
+
+// An agent whose trainers do as they are told, at once, on a thread of its own.
+class ObedientAgent : public AgentSink, public std::enable_shared_from_this<ObedientAgent> {
+ public:
+  explicit ObedientAgent(Coordinator& coordinator) : coordinator_(coordinator) {}
+  ~ObedientAgent() override { join(); }
+
+  void begin(const v1::Register& identity) {
+    id_ = coordinator_.connect(shared_from_this(), identity);
+    thread_ = std::thread([this, incarnation = identity.incarnation()] { live(incarnation); });
+  }
+  void send(const v1::CoordinatorMessage& message) override {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(message);
+    arrived_.notify_one();
+  }
+  void close(const std::string&) override {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    arrived_.notify_one();
+  }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::optional<v1::CoordinatorMessage> next() {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return closed_ || !inbox_.empty(); });
+    if (inbox_.empty()) return std::nullopt;
+    const v1::CoordinatorMessage message = inbox_.front();
+    inbox_.pop_front();
+    return message;
+  }
+  void live(const std::string& incarnation) {
+    while (const auto message = next()) {
+      if (message->has_shutdown()) break;
+      if (message->has_start()) train(message->start(), incarnation);
+    }
+    coordinator_.agent_gone(id_, this);
+  }
+  void train(const v1::Assignment& assignment, const std::string& incarnation) {
+    v1::ExchangeRequest request;
+    *request.mutable_id() = assignment.id();
+    request.set_rank(assignment.rank());
+    request.set_incarnation(incarnation);
+    std::atomic<int> blobs{0};
+    coordinator_.exchange(coordinator_.new_ticket(), request,
+                          [&](const ExchangeAnswer& answer) { blobs = answer.superseded ? -1 : 1; });
+    while (blobs == 0) std::this_thread::yield();
+    v1::AgentMessage message;
+    v1::TrainerEvent& event = *message.mutable_trainer();
+    *event.mutable_id() = assignment.id();
+    event.set_rank(assignment.rank());
+    const auto say = [&] { coordinator_.agent_message(id_, this, message); };
+    if (assignment.rank() == 0) {
+      event.mutable_started();
+      say();
+      for (int step = 1; step <= assignment.plan().end_step(); ++step) {
+        event.mutable_step()->set_step(step);
+        say();
+      }
+      event.mutable_checkpoint()->set_step(assignment.plan().end_step());
+      event.mutable_checkpoint()->set_folder("checkpoint");
+      event.mutable_checkpoint()->set_verified(true);
+      say();
+    }
+    event.mutable_finished()->set_outcome(v1::OUTCOME_COMPLETED);
+    say();
+    event.mutable_exited();
+    say();
+  }
+
+  Coordinator& coordinator_;
+  std::string id_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<v1::CoordinatorMessage> inbox_;
+  bool closed_ = false;
+  std::thread thread_;
+};
+
+struct CoordinatorTest : ::testing::Test {
+  CoordinatorTest() {
+    auto kept = std::make_unique<MemoryStore>();
+    store = kept.get();
+    CoordinatorOptions options;
+    options.tick = 5ms;
+    coordinator =
+        std::make_unique<Coordinator>(options, std::move(kept), 1, clock, [](const RequestManifest&) {
+          Validated result;
+          result.total_steps = 20;
+          result.manifest.set_digest("manifest");
+          return result;
+        });
+  }
+  v1::JobSpec spec(const std::string& name, int workers = 1) const {
+    const std::string count = std::to_string(workers);
+    return config::resolve(config::parse_yaml("{name: " + name + ", work_dir: runs, workers: {min: " + count +
+                                                  ", max: " + count +
+                                                  "}, data: {train_split: t, val_split: v, data_dir: d}, "
+                                                  "model: {sim_condition: true}}",
+                                              "test"),
+                           folder.path())
+        .spec;
+  }
+
+  mdgen::testing::TempDir folder;
+  SystemClock clock;
+  MemoryStore* store = nullptr;
+  std::unique_ptr<Coordinator> coordinator;
+};
+
+TEST_F(CoordinatorTest, ManyThreadsAtOnce) {
+  std::vector<std::shared_ptr<ObedientAgent>> agents;
+  for (int i = 0; i < 4; ++i) {
+    agents.push_back(std::make_shared<ObedientAgent>(*coordinator));
+    agents.back()->begin(World::identity("i" + std::to_string(i)));
+  }
+  std::vector<std::thread> clients;
+  std::atomic<int> succeeded{0};
+  for (int client = 0; client < 3; ++client) {
+    clients.emplace_back([&, client] {
+      for (int i = 0; i < 5; ++i) {
+        const std::string name = "run-" + std::to_string(client) + "-" + std::to_string(i);
+        const v1::Job job = coordinator->submit(spec(name, 1 + i % 3), name);
+        coordinator->list({});
+        const auto ended = coordinator->wait(job.id(), 30s);
+        if (ended && ended->state() == v1::JOB_STATE_SUCCEEDED) ++succeeded;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(succeeded, 15);
+  coordinator->dismiss_workers(10s);
+  EXPECT_EQ(coordinator->worker_count(), 0U);
+  for (const auto& agent : agents) agent->join();
+}
+
+TEST_F(CoordinatorTest, WaitGivesUpInTime) {
+  const std::string id = coordinator->submit(spec("run"), "").id();
+  EXPECT_FALSE(coordinator->wait(id, 10ms));
+  coordinator->cancel(id, 0s);
+  EXPECT_EQ(coordinator->wait(id, 10s)->state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_THROW(coordinator->wait("nobody", 1ms), Error);
+  EXPECT_THROW(coordinator->cancel(id, -1s), Error);
+}
+
+TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
+  const auto agent = std::make_shared<ObedientAgent>(*coordinator);
+  agent->begin(World::identity("i0"));
+  const std::string id = coordinator->submit(spec("run"), "").id();
+  ASSERT_TRUE(coordinator->wait(id, 10s));
+  coordinator->stop();
+  EXPECT_EQ(store->saved_state(id), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(store->ledger(id).back().last_step, 20);
+  agent->close("");
+}
+
+}  // namespace
+}  // namespace mdgen::coordinator
