@@ -1,7 +1,7 @@
 #include "services/coordinator/run_folder.h"
 
 #include <algorithm>
-#include <regex>
+#include <cstdio>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -13,7 +13,18 @@ namespace mdgen::coordinator {
 namespace fs = std::filesystem;
 namespace {
 
-const std::regex kLogName(R"(rank-(\d{1,9})\.attempt-(\d{1,9})\.log)");
+struct LogName {
+  int rank = 0;
+  int attempt = 0;
+};
+
+// "rank-3.attempt-1.log"; nothing for any other name.
+std::optional<LogName> parse_log_name(const std::string& name) {
+  LogName parsed;
+  if (std::sscanf(name.c_str(), "rank-%9d.attempt-%9d.log", &parsed.rank, &parsed.attempt) != 2)
+    return std::nullopt;
+  return name == log_file("", parsed.rank, parsed.attempt).filename() ? std::optional(parsed) : std::nullopt;
+}
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
@@ -55,15 +66,14 @@ FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::pa
   if (!allowed)
     throw Error(ErrorCode::kInvalidArgument, "work_dir: run folder " + facts.folder.string() +
                                                  " lies outside this coordinator's run roots");
-  std::smatch match;
   for (const fs::path& checkpoint : checkpoint::list(facts.folder / "checkpoints")) {
     facts.has_checkpoints = true;
     const auto name = checkpoint::parse_folder_name(checkpoint.filename().string());
     if (name) facts.last_generation = std::max(facts.last_generation, name->generation);
   }
   for (const std::string& name : names_in(facts.folder / "logs"))
-    if (std::regex_match(name, match, kLogName))
-      facts.last_attempt = std::max(facts.last_attempt, std::stoi(match[2]));
+    if (const auto log = parse_log_name(name))
+      facts.last_attempt = std::max(facts.last_attempt, log->attempt);
   facts.used =
       facts.has_checkpoints || facts.last_attempt > 0 || fs::exists(facts.folder / "metrics.jsonl", error);
   return facts;
@@ -87,10 +97,8 @@ fs::path log_file(const fs::path& folder, int rank, int attempt) {
 
 std::vector<int> log_attempts(const fs::path& folder, int rank) {
   std::vector<int> attempts;
-  std::smatch match;
   for (const std::string& name : names_in(folder / "logs"))
-    if (std::regex_match(name, match, kLogName) && std::stoi(match[1]) == rank)
-      attempts.push_back(std::stoi(match[2]));
+    if (const auto log = parse_log_name(name); log && log->rank == rank) attempts.push_back(log->attempt);
   std::sort(attempts.begin(), attempts.end());
   return attempts;
 }
