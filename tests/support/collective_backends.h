@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct Backend {
 inline std::string name_of(const Backend& backend) {
   return backend.name + std::to_string(backend.world_size);
 }
+
+inline std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << name_of(backend); }
 
 // Tells the other ranks when one fails, as the coordinator does: not every rank sees a lost peer by itself.
 class Watch {

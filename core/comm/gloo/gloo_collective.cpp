@@ -17,7 +17,8 @@ namespace mdgen::comm {
 namespace {
 
 using GlooDevice = std::shared_ptr<::gloo::transport::Device>;
-constexpr std::chrono::seconds kDrainTimeout{2};  // for operations to end after their connections were cut
+constexpr std::chrono::milliseconds kDrainTimeout{
+    500};  // for operations to end after their connections were cut
 
 struct Endpoint {
   GlooDevice device;
@@ -59,8 +60,8 @@ struct Progress {
   std::optional<std::pair<ErrorCode, std::string>> broken;
 };
 
-// What the object and its pending operations share. Waits end by our own signal, not by Gloo's: of two
-// operations whose connections were cut one may stay blocked inside Gloo until its timeout.
+// What the object and its pending operations share. Waits end by our own signal, not by Gloo's: Gloo loses a
+// send whose connection breaks at the moment at which the peer asks for it, and then waits until its timeout.
 class Group {
  public:
   Group(const CollectiveOptions& options, const Exchange& exchange)

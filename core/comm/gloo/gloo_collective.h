@@ -9,8 +9,8 @@
 
 namespace mdgen::comm {
 
-// Element types: float32, float64, float16, bfloat16, int8 to int64, uint8; bool in broadcast and all_gather.
-// The process should ignore SIGPIPE: Gloo writes to closed sockets without MSG_NOSIGNAL.
+// Element types: float32, float64, float16, bfloat16, int8, int32, int64, uint8; bool in broadcast and
+// all_gather. The process should ignore SIGPIPE: Gloo writes to closed sockets without MSG_NOSIGNAL.
 std::unique_ptr<Collective> make_gloo(const CollectiveOptions& options, const Exchange& exchange);
 
 }  // namespace mdgen::comm
