@@ -4,39 +4,16 @@
 // tell it (stop, lease) comes through RunControl.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <string>
-
 #include "core/base/clock.h"
 #include "core/comm/collective.h"
+#include "core/train/observer.h"
 #include "mdgen/v1/run.pb.h"
 
 namespace mdgen::train {
 
-// Called on the loop's thread, except checkpoint(), which comes from the writer's. Must not throw, must not
-// block long.
-class RunObserver {
- public:
-  virtual ~RunObserver() = default;
-  virtual void phase(v1::TrainerPhase phase, std::int64_t step, bool entered_reduce) = 0;  // every rank
-  virtual void started(const v1::StartReport& report) = 0;                                 // rank 0
-  // Rank 0, once the step is known to be applied on every rank (one step later, or at the end).
-  virtual void step_committed(const v1::StepReport& report) = 0;
-  virtual void validated(const v1::ValidationReport& report) = 0;   // rank 0
-  virtual void checkpoint(const v1::CheckpointReport& report) = 0;  // rank 0
-};
-
-// Set by other threads; read at step boundaries. All ranks act on the sum of the votes, at the same boundary.
-struct RunControl {
-  std::atomic<bool> stop{false};                // leave at the next agreed boundary
-  std::atomic<bool> stop_checkpoint{false};     // and write a checkpoint first
-  std::atomic<std::int64_t> lease_until_ns{0};  // steady clock; 0: no lease
-};
-
 // Runs the assignment to its end. Writes metrics.jsonl, TensorBoard events and checkpoints (rank 0) in the
-// run folder. Returns COMPLETED or STOPPED; throws Error otherwise.
+// run folder. Returns COMPLETED or STOPPED; throws Error otherwise (RunFailure where the reason matters).
+// Every rank of the generation calls it with its own assignment; sets the calling thread's LibTorch threads.
 v1::FinishReport run(const v1::Assignment& assignment, comm::Collective& collective, at::Device device,
                      RunObserver& observer, const RunControl& control, const Clock& clock);
 

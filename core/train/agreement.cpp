@@ -1,0 +1,81 @@
+#include "core/train/agreement.h"
+
+#include <cstring>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/base/text.h"
+#include "core/train/failure.h"
+
+namespace mdgen::train {
+namespace {
+
+using nlohmann::json;
+
+at::Tensor to_bytes(const std::string& text, at::Device device) {
+  at::Tensor bytes = at::empty({static_cast<std::int64_t>(text.size())}, at::kByte);
+  std::memcpy(bytes.data_ptr(), text.data(), text.size());
+  return bytes.to(device);
+}
+
+std::string to_text(const at::Tensor& bytes) {
+  const at::Tensor host = bytes.cpu().contiguous();
+  return {static_cast<const char*>(host.data_ptr()), static_cast<std::size_t>(host.numel())};
+}
+
+std::string broadcast_text(comm::Collective& collective, at::Device device, const std::string& text) {
+  at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong).to(device);
+  collective.broadcast(size, 0);
+  at::Tensor bytes = collective.rank() == 0
+                         ? to_bytes(text, device)
+                         : at::empty({size.item<std::int64_t>()}, at::dtype(at::kByte).device(device));
+  if (bytes.numel() > 0) collective.broadcast(bytes, 0);
+  return to_text(bytes);
+}
+
+std::string dump(const json& envelope) {
+  return envelope.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string agree(comm::Collective& collective, at::Device device,
+                  const std::function<std::string()>& decide) {
+  if (collective.rank() != 0) {
+    const json envelope = json::parse(broadcast_text(collective, device, ""));
+    if (envelope.contains("value")) return envelope["value"];
+    throw RunFailure(static_cast<ErrorCode>(envelope["code"].get<int>()), envelope["reason"],
+                     "rank 0: " + envelope["message"].get<std::string>());
+  }
+  std::string value;
+  json envelope;
+  std::exception_ptr failure;
+  try {
+    value = decide();
+    envelope["value"] = value;
+  } catch (const std::exception& error) {
+    failure = std::current_exception();
+    const FailureText text = describe_failure(error);
+    envelope = {{"code", static_cast<int>(text.code)}, {"reason", text.reason}, {"message", text.message}};
+  }
+  broadcast_text(collective, device, dump(envelope));
+  if (failure) std::rethrow_exception(failure);
+  return value;
+}
+
+void require_equal_digests(comm::Collective& collective, at::Device device, const std::string& what,
+                           const std::string& digest) {
+  const std::vector<at::Tensor> all = collective.all_gather(to_bytes(digest, device));
+  const std::string first = to_text(all.front());
+  std::vector<std::string> others;
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (to_text(all[rank]) != first) others.push_back(std::to_string(rank));
+  }
+  if (others.empty()) return;
+  throw RunFailure(ErrorCode::kInternal, "ReplicaDiverged",
+                   what + " differs from rank 0's on rank " + join(others, ", ") + " (rank 0: SHA-256 " +
+                       first + ", this rank: " + digest + ")");
+}
+
+}  // namespace mdgen::train

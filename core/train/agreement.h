@@ -1,0 +1,23 @@
+// Decisions that one rank takes for all.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <functional>
+#include <string>
+
+#include "core/comm/collective.h"
+
+namespace mdgen::train {
+
+// Runs `decide` on rank 0 and returns its text on every rank. What it throws on rank 0 is thrown on every
+// rank, with the same code and reason, so that nobody is left waiting. Every rank must call it.
+std::string agree(comm::Collective& collective, at::Device device,
+                  const std::function<std::string()>& decide);
+
+// Throws RunFailure(ReplicaDiverged) on every rank, naming the ranks whose digest (64 hexadecimal digits)
+// differs from rank 0's.
+void require_equal_digests(comm::Collective& collective, at::Device device, const std::string& what,
+                           const std::string& digest);
+
+}  // namespace mdgen::train

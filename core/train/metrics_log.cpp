@@ -1,0 +1,72 @@
+#include "core/train/metrics_log.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+namespace mdgen::train {
+namespace {
+
+using nlohmann::ordered_json;
+
+bool reaches(const std::string& line, std::int64_t step) {
+  const ordered_json object = ordered_json::parse(line, nullptr, false);
+  if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return false;
+  return object["step"].get<std::int64_t>() <= step;
+}
+
+}  // namespace
+
+std::string metrics_line(const v1::StepReport& report) {
+  ordered_json line{{"step", report.step()},       {"epoch", report.epoch()},
+                    {"loss", report.loss()},       {"grad_norm", report.grad_norm()},
+                    {"lr", report.lr()},           {"seconds", report.seconds()},
+                    {"samples", report.samples()}, {"tokens", report.tokens()}};
+  if (report.seconds() > 0) {
+    line["tokens_per_second"] = static_cast<double>(report.tokens()) / report.seconds();
+  }
+  if (report.skipped()) line["skipped"] = true;
+  return line.dump();
+}
+
+std::string metrics_line(const v1::ValidationReport& report) {
+  return ordered_json{{"step", report.step()},
+                      {"epoch", report.epoch()},
+                      {"val_loss", report.val_loss()},
+                      {"samples", report.samples()}}
+      .dump();
+}
+
+std::string keep_until(const std::string& text, std::int64_t step, std::int64_t& dropped) {
+  std::string kept;
+  dropped = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const bool whole = !lines.eof();
+    if (whole && reaches(line, step)) {
+      kept += line + "\n";
+    } else {
+      ++dropped;
+    }
+  }
+  return kept;
+}
+
+MetricsLog::MetricsLog(std::filesystem::path file, std::int64_t step) : file_(std::move(file)) {
+  if (std::filesystem::exists(file_)) {
+    const std::string kept = keep_until(read_file(file_), step, dropped_);
+    if (dropped_ > 0) replace_file(file_, kept);
+  }
+  stream_.open(file_, std::ios::app);
+  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be opened for writing");
+}
+
+void MetricsLog::append(const std::string& line) {
+  stream_ << line << '\n' << std::flush;
+  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be written (disk full?)");
+}
+
+}  // namespace mdgen::train

@@ -1,0 +1,44 @@
+// <run folder>/metrics.jsonl: one JSON object a line, for people and scripts.
+//
+//   {"step":12,"epoch":0,"loss":0.93,"grad_norm":1.7,"lr":0.0001,"seconds":0.41,"samples":4,"tokens":4096,
+//    "tokens_per_second":9990.2}                                    a step ("skipped":true when it was)
+//   {"step":12,"epoch":0,"val_loss":0.95,"samples":8}               a validation after step 12
+//
+// Doubles are printed so that reading them gives the same bits; what is not finite is null. The file shows
+// the effective chain of steps: after a resume at step s its lines beyond s are dropped.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "mdgen/v1/run.pb.h"
+
+namespace mdgen::train {
+
+// Without the line's end.
+std::string metrics_line(const v1::StepReport& report);
+std::string metrics_line(const v1::ValidationReport& report);
+
+// The lines of `text` whose step is at most `step`, each whole and with its line's end. Lines that are not
+// JSON objects with a step (a torn last one) are left out. `dropped` counts what is left out.
+std::string keep_until(const std::string& text, std::int64_t step, std::int64_t& dropped);
+
+// Appends a line at a time, flushed. Not thread-safe.
+class MetricsLog {
+ public:
+  // Rewrites the file, atomically, to its lines up to `step` (nothing is written when all stay). A missing
+  // file is begun.
+  MetricsLog(std::filesystem::path file, std::int64_t step);
+
+  std::int64_t dropped() const { return dropped_; }
+  void append(const std::string& line);  // throws Error(kUnavailable) when it cannot be written
+
+ private:
+  std::filesystem::path file_;
+  std::int64_t dropped_ = 0;
+  std::ofstream stream_;
+};
+
+}  // namespace mdgen::train

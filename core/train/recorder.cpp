@@ -1,0 +1,56 @@
+#include "core/train/recorder.h"
+
+#include <spdlog/spdlog.h>
+
+namespace mdgen::train {
+
+namespace fs = std::filesystem;
+
+Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int64_t total_steps,
+                   RunObserver& observer, const Clock& clock)
+    : spec_(assignment.spec()),
+      total_steps_(total_steps),
+      observer_(observer),
+      clock_(clock),
+      metrics_(fs::path(assignment.run_folder()) / "metrics.jsonl", step) {
+  if (spec_.logging().wandb()) {
+    events_ = std::make_unique<format::EventWriter>(fs::path(assignment.run_folder()) / "tensorboard", clock);
+  }
+}
+
+void Recorder::committed(const v1::StepReport& report) {
+  metrics_.append(metrics_line(report));
+  rate_.add(report.seconds(), report.tokens());
+  add_events(report.step(), {{"train_loss", report.loss()},
+                             {"grad_norm", report.grad_norm()},
+                             {"lr", report.lr()},
+                             {"tokens_per_second", rate_.tokens_per_second().value_or(0)},
+                             {"epoch", report.epoch()}});
+  observer_.step_committed(report);
+  if (print_due(spec_, report.step(), total_steps_)) print(report);
+}
+
+void Recorder::validated(const v1::ValidationReport& report) {
+  metrics_.append(metrics_line(report));
+  add_events(report.step(), {{"val_loss", report.val_loss()}});
+  observer_.validated(report);
+  spdlog::info("validation after step {} (epoch {}): loss {:.6g} over {} samples", report.step(),
+               report.epoch(), report.val_loss(), report.samples());
+}
+
+void Recorder::add_events(std::int64_t step, std::initializer_list<Scalar> scalars) {
+  if (!events_) return;
+  for (const auto& [tag, value] : scalars) events_->scalar(tag, step, value, clock_.wall());
+  events_->flush();
+}
+
+void Recorder::print(const v1::StepReport& report) const {
+  spdlog::info("step {}/{} ({:.0f} %) epoch {} loss {:.6g} grad_norm {:.4g} {:.0f} tokens/s ETA {}{}",
+               report.step(), total_steps_,
+               100.0 * static_cast<double>(report.step()) / static_cast<double>(total_steps_), report.epoch(),
+               report.loss(), report.grad_norm(), rate_.tokens_per_second().value_or(0),
+               format_duration(rate_.eta_seconds(total_steps_ - report.step())),
+               report.skipped() ? " SKIPPED (not finite)" : "");
+}
+
+}  // namespace mdgen::train

@@ -1,0 +1,105 @@
+#include "core/train/run_state.h"
+
+#include <map>
+
+#include "core/base/digest.h"
+#include "core/train/failure.h"
+
+namespace mdgen::train {
+namespace {
+
+std::map<std::string, at::Tensor> by_name(const NamedTensors& tensors) {
+  std::map<std::string, at::Tensor> named;
+  for (const auto& [name, tensor] : tensors) named[name] = tensor.detach();
+  return named;
+}
+
+void add_to_digest(Sha256& digest, const std::string& part,
+                   const std::map<std::string, at::Tensor>& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor host = tensor.cpu().contiguous();
+    std::string head = part + "/" + name + " " + c10::toString(host.scalar_type());
+    for (const std::int64_t extent : host.sizes()) head += " " + std::to_string(extent);
+    digest.update(head + "\n");
+    digest.update(host.data_ptr(), host.nbytes());
+  }
+}
+
+void copy_weights(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights) {
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : state_dict(module)) tensor.detach().copy_(weights.at(name));
+}
+
+}  // namespace
+
+RunState::RunState(const v1::JobSpec& resolved, at::Device device) : model_(model::model_config(resolved)) {
+  model_->initialize(resolved.seed());
+  model_->to(device);
+  parameters_ = trainable(*model_);
+  const v1::OptimSpec& optim = resolved.optim();
+  adam_.emplace(parameters_, Adam::Options{.lr = optim.lr(),
+                                           .decoupled_weight_decay = optim.adamw(),
+                                           .weight_decay = optim.adamw() ? 0.01 : 0.0});
+  if (optim.ema()) ema_.emplace(state_dict(*model_), optim.ema_decay());
+}
+
+std::vector<at::Tensor> RunState::parameter_list() const {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(parameters_.size());
+  for (const auto& [name, tensor] : parameters_) tensors.push_back(tensor);
+  return tensors;
+}
+
+std::int64_t RunState::parameter_count() const {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : parameters_) count += tensor.numel();
+  return count;
+}
+
+void RunState::apply_gradients() {
+  adam_->step();
+  if (ema_) ema_->update(state_dict(*model_));
+}
+
+checkpoint::TrainState RunState::live() const {
+  checkpoint::TrainState state;
+  state.model = by_name(state_dict(*model_));
+  if (ema_) state.ema = ema_->weights();
+  state.optimizer = adam_->state();
+  state.summary.step = progress_.steps;
+  state.summary.epoch = progress_.epoch;
+  state.summary.samples = progress_.samples;
+  return state;
+}
+
+void RunState::restore(const checkpoint::TrainState& saved) {
+  if (ema_ && saved.ema.empty()) {
+    throw RunFailure(ErrorCode::kFailedPrecondition, "CheckpointMismatch",
+                     "the checkpoint holds no moving average (ema.safetensors), but optim.ema is on");
+  }
+  load_state_dict(*model_, saved.model);
+  adam_->load(saved.optimizer);
+  if (ema_) ema_->load(saved.ema);
+  progress_ = {saved.summary.step, saved.summary.epoch, saved.summary.samples};
+}
+
+std::string RunState::digest() const {
+  const checkpoint::TrainState state = live();
+  Sha256 digest;
+  add_to_digest(digest, "model", state.model);
+  add_to_digest(digest, "ema", state.ema);
+  add_to_digest(digest, "optimizer", state.optimizer);
+  return digest.hex();
+}
+
+RunState::AveragedWeights::AveragedWeights(RunState& state) : state_(state) {
+  if (!state_.ema_) return;
+  for (const auto& [name, tensor] : state_dict(*state_.model_)) own_[name] = tensor.detach().clone();
+  copy_weights(*state_.model_, state_.ema_->weights());
+}
+
+RunState::AveragedWeights::~AveragedWeights() {
+  if (!own_.empty()) copy_weights(*state_.model_, own_);
+}
+
+}  // namespace mdgen::train

@@ -1,0 +1,70 @@
+// Everything that training changes: model, optimizer, moving average and how far the run is.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/train_state.h"
+#include "core/model/latent_model.h"
+#include "core/train/optimizer.h"
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::train {
+
+struct Progress {
+  std::int64_t steps = 0;    // applied (or skipped for a non-finite gradient: the samples are consumed)
+  std::int64_t epoch = 0;    // of the last of them
+  std::int64_t samples = 0;  // consumed by them
+};
+
+// Not thread-safe. Tensors live on `device` and keep their storage for life: gradient buffers and optimizer
+// hold on to them.
+class RunState {
+ public:
+  // Initial weights: a function of the spec's seed alone.
+  RunState(const v1::JobSpec& resolved, at::Device device);
+
+  model::LatentModel& model() { return model_; }
+  const NamedTensors& parameters() const { return parameters_; }
+  std::vector<at::Tensor> parameter_list() const;
+  std::int64_t parameter_count() const;
+  Progress& progress() { return progress_; }
+  const Progress& progress() const { return progress_; }
+
+  // One optimizer step with the gradients that the parameters hold: Adam, then the moving average.
+  void apply_gradients();
+
+  // The live tensors, not copies. Digests and spec_json are left to the caller.
+  checkpoint::TrainState live() const;
+  // Takes over a checkpoint's tensors and counters. Throws Error listing what does not fit.
+  void restore(const checkpoint::TrainState& saved);
+  // SHA-256 over all tensors of live(), names, types and shapes included.
+  std::string digest() const;
+
+  // While it lives, the model holds the moving average's weights (or its own when none is kept).
+  class AveragedWeights {
+   public:
+    explicit AveragedWeights(RunState& state);
+    ~AveragedWeights();
+    AveragedWeights(const AveragedWeights&) = delete;
+    AveragedWeights& operator=(const AveragedWeights&) = delete;
+
+   private:
+    RunState& state_;
+    std::map<std::string, at::Tensor> own_;
+  };
+
+ private:
+  model::LatentModel model_{nullptr};
+  NamedTensors parameters_;
+  std::optional<Adam> adam_;
+  std::optional<Ema> ema_;
+  Progress progress_;
+};
+
+}  // namespace mdgen::train

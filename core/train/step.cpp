@@ -1,0 +1,120 @@
+#include "core/train/step.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "core/base/text.h"
+#include "core/train/objective.h"
+#include "core/train/optimizer.h"
+
+namespace mdgen::train {
+
+at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::ModelSpec& spec,
+                       const data::Batch& batch) {
+  const Prepared prepared = prepare(batch, spec);
+  const at::Tensor t = transport.flow_time(batch.flow_time);
+  return training_losses(state.model(), transport, prepared, t, batch.noise).per_sample.sum();
+}
+
+namespace {
+
+// "3 (4ake_A), 17 (1ake_A)", cut after 16.
+std::string sample_names(const std::vector<std::uint32_t>& samples, const v1::Manifest& train) {
+  constexpr std::size_t kShown = 16;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < std::min(samples.size(), kShown); ++i) {
+    const int entry = static_cast<int>(samples[i] % static_cast<std::uint32_t>(train.entries_size()));
+    names.push_back(std::to_string(samples[i]) + " (" + train.entries(entry).name() + ")");
+  }
+  if (samples.size() > kShown) names.push_back(std::to_string(samples.size() - kShown) + " more");
+  return join(names, ", ");
+}
+
+}  // namespace
+
+Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state,
+                 comm::Collective& collective, at::Device device)
+    : spec_(spec),
+      train_(train),
+      state_(state),
+      collective_(collective),
+      device_(device),
+      transport_(spec.transport()),
+      reducer_(state.parameter_list(), collective) {
+  state_.model()->train();
+}
+
+StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
+  StepTally tally;
+  const double share = 1.0 / static_cast<double>(work.plan.samples.size());
+  at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
+  for (std::size_t i = 0; i < work.mine.size(); ++i) {
+    const data::Batch batch = to_device(feed.batch(), device_);
+    const at::Tensor loss = summed_loss(state_, transport_, spec_.model(), batch);
+    if (i + 1 == work.mine.size()) reducer_.start_last_backward();
+    (loss * share).backward();
+    loss_sum += loss.detach().to(at::kDouble);
+    tally.samples += batch.flow_time.size(0);
+    tally.tokens += batch.tokens;
+    for (const std::uint64_t hash : batch.sample_hashes) tally.hash_sum += hash;
+  }
+  tally.loss_sum = loss_sum.item<double>();
+  return tally;
+}
+
+StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, Votes votes, const Phase& phase) {
+  phase(v1::TRAINER_PHASE_COMPUTE, false);
+  reducer_.start_step();
+  StepTally mine = accumulate(work, feed);
+
+  phase(v1::TRAINER_PHASE_REDUCE, true);
+  reducer_.finish_step();
+  const at::Tensor norm = gradient_norm(state_.parameters());
+  const double grad_norm = norm.item<double>();
+  mine.nonfinite = std::isfinite(grad_norm) ? 0 : 1;
+  mine.stop_votes = votes.stop ? 1 : 0;
+  mine.checkpoint_votes = votes.checkpoint ? 1 : 0;
+  const StepTally all = reduce_tally(collective_, device_, work.plan.step, mine);
+  phase(v1::TRAINER_PHASE_COMPUTE, false);
+
+  const bool skipped = all.nonfinite > 0;
+  if (!skipped) {
+    clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
+    state_.apply_gradients();
+  }
+  Progress& progress = state_.progress();
+  progress = {work.plan.step + 1, work.plan.epoch, progress.samples + all.samples};
+
+  StepOutcome outcome;
+  outcome.failure = count_skip(work, skipped);
+  outcome.report.set_step(progress.steps);
+  outcome.report.set_epoch(static_cast<std::int32_t>(work.plan.epoch));
+  outcome.report.set_loss(all.loss_sum / static_cast<double>(work.plan.samples.size()));
+  outcome.report.set_grad_norm(grad_norm);
+  outcome.report.set_lr(spec_.optim().lr());
+  outcome.report.set_samples(static_cast<std::int32_t>(all.samples));
+  outcome.report.set_tokens(all.tokens);
+  outcome.report.set_sample_hash_sum(all.hash_sum);
+  outcome.report.set_skipped(skipped);
+  outcome.stop = all.stop_votes > 0;
+  outcome.checkpoint = all.checkpoint_votes > 0;
+  return outcome;
+}
+
+std::optional<RunFailure> Stepper::count_skip(const StepWork& work, bool skipped) {
+  skipped_in_a_row_ = skipped ? skipped_in_a_row_ + 1 : 0;
+  if (!skipped) return std::nullopt;
+  const std::string where = "step " + std::to_string(work.plan.step + 1) + ", epoch " +
+                            std::to_string(work.plan.epoch) + ", virtual samples " +
+                            sample_names(work.plan.samples, train_);
+  spdlog::warn("the gradient is not finite, the step is skipped: {}", where);
+  if (skipped_in_a_row_ < kMaxSkipped) return std::nullopt;
+  return RunFailure(ErrorCode::kDataLoss, "NonFiniteGradient",
+                    "the gradient was not finite in " + std::to_string(skipped_in_a_row_) +
+                        " steps in a row; the last: " + where);
+}
+
+}  // namespace mdgen::train

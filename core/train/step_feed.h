@@ -1,0 +1,56 @@
+// What a rank reads for each step, ahead of time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "core/data/dataset.h"
+#include "core/data/plan.h"
+
+namespace mdgen::train {
+
+// One step as a rank sees it.
+struct StepWork {
+  data::StepPlan plan;                 // the whole step
+  std::vector<data::MicroBatch> mine;  // this rank's micro-batches, in order; may be empty
+};
+
+// This rank's share of a step: a pure function.
+StepWork share_of_step(data::StepPlan plan, const data::Dataset& dataset, std::uint32_t batch_size, int rank,
+                       int world_size);
+
+// A batch's tensors on another device.
+data::Batch to_device(data::Batch batch, at::Device device);
+
+// Hands out steps [first, end) in order and keeps the readers busy with the next ones. What it hands out
+// depends neither on the number of reader threads nor on their pace. Not thread-safe.
+class StepFeed {
+ public:
+  struct Options {
+    int rank = 0;
+    int world_size = 1;
+    int threads = 0;  // readers; 0: reads on the caller's thread
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+  };
+  // `dataset` must outlive the feed.
+  StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);
+
+  // The next step; there must be one. Then batch() must be called once for each of its micro-batches.
+  StepWork next();
+  data::Batch batch();
+
+ private:
+  void plan_one();
+
+  data::RunPlan plan_;
+  const data::Dataset& dataset_;
+  Options options_;
+  data::Prefetcher prefetcher_;
+  std::deque<StepWork> planned_;
+  std::int64_t next_step_;
+  std::size_t waiting_ = 0;  // micro-batches pushed and not fetched
+};
+
+}  // namespace mdgen::train
