@@ -1,0 +1,60 @@
+// An agent made for tests: serves TrainerService over a socketpair and starts the real mdgen-trainer.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mdgen/v1/trainer_service.grpc.pb.h"
+
+namespace mdgen::testing {
+
+struct ProcessEnd {
+  bool exited = false;
+  int status = 0;  // exit status, or the signal's number
+};
+
+// Thread-safe.
+class FakeAgent : private v1::TrainerService::Service {
+ public:
+  // Starts the trainer; it gets `assignment` as the answer to its hello.
+  FakeAgent(const std::string& trainer, v1::Assignment assignment, const std::string& log_file,
+            std::optional<pid_t> claimed_pid = std::nullopt);
+  ~FakeAgent() override;
+  FakeAgent(const FakeAgent&) = delete;
+  FakeAgent& operator=(const FakeAgent&) = delete;
+
+  // Waits until `enough` holds for what was received so far (asked after every message). False after 60 s.
+  bool wait_for(const std::function<bool(const std::vector<v1::TrainerMessage>&)>& enough);
+  std::vector<v1::TrainerMessage> received();
+
+  void send(const v1::AgentOrder& order);
+  // Closes the connection as an agent's death would.
+  void hang_up();
+  void signal(int number) const;
+  // Waits for the trainer's end.
+  ProcessEnd wait_for_exit();
+
+ private:
+  grpc::Status Run(grpc::ServerContext* context,
+                   grpc::ServerReaderWriter<v1::AgentOrder, v1::TrainerMessage>* stream) override;
+
+  v1::Assignment assignment_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<v1::TrainerMessage> messages_;
+  grpc::ServerReaderWriter<v1::AgentOrder, v1::TrainerMessage>* stream_ = nullptr;
+  std::unique_ptr<grpc::Server> server_;
+  int descriptor_ = -1;
+  pid_t trainer_ = -1;
+  std::optional<ProcessEnd> end_;
+};
+
+}  // namespace mdgen::testing
