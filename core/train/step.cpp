@@ -33,6 +33,14 @@ std::string sample_names(const std::vector<std::uint32_t>& samples, const v1::Ma
   return join(names, ", ");
 }
 
+void require_whole_step(const data::StepPlan& plan, std::int64_t used) {
+  const auto planned = static_cast<std::int64_t>(plan.samples.size());
+  if (used == planned) return;
+  throw RunFailure(ErrorCode::kInternal, "SamplesMissing",
+                   "step " + std::to_string(plan.step + 1) + " used " + std::to_string(used) +
+                       " samples on all ranks, but its plan has " + std::to_string(planned));
+}
+
 }  // namespace
 
 Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state,
@@ -80,6 +88,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, Votes votes, cons
   const StepTally all = reduce_tally(collective_, device_, work.plan.step, mine);
   phase(v1::TRAINER_PHASE_COMPUTE, false);
 
+  require_whole_step(work.plan, all.samples);
   const bool skipped = all.nonfinite > 0;
   if (!skipped) {
     clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());

@@ -1,5 +1,6 @@
 // mdgen-trainer: the rank process. Started by mdgen-worker, never by hand.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "core/base/log.h"
@@ -35,6 +36,9 @@ int main(int argc, char** argv) {
     const auto assignment = link.hello();
     if (!assignment) mdgen::trainer::leave(1);
     mdgen::init_logging("rank " + std::to_string(assignment->rank()));
+    // Its lines go to a file of its own, which must not stay empty because a launcher keeps the terminal
+    // calm.
+    spdlog::set_level(std::min(spdlog::get_level(), spdlog::level::info));
     const mdgen::v1::FinishReport report = mdgen::trainer::run_rank(
         *assignment, link, link.control(), [&](const std::string& key, const std::string& blob) {
           return link.exchange(*assignment, key, blob);

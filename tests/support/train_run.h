@@ -4,13 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/base/clock.h"
-#include "core/base/files.h"
 #include "core/train/loop.h"
 #include "tests/support/collective_backends.h"
 #include "tests/support/training_spec.h"
@@ -71,13 +68,6 @@ inline RunResult run_training(const v1::JobSpec& spec, const RunOptions& options
     if (collective.rank() == 0) result.finish = finish;
   });
   return result;
-}
-
-inline std::vector<nlohmann::json> metrics_of(const v1::JobSpec& spec) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream text(read_file(spec.work_dir() + "/" + spec.name() + "/metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
 }
 
 }  // namespace mdgen::testing

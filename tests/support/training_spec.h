@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "core/base/files.h"
 #include "core/config/spec.h"
 #include "core/data/manifest.h"
 #include "core/data/plan.h"
@@ -68,6 +71,27 @@ inline v1::Assignment assignment_for(const v1::JobSpec& spec, int rank = 0, int 
   assignment.set_threads(1);
   assignment.set_bind_address("127.0.0.1");
   return assignment;
+}
+
+inline std::vector<nlohmann::json> metrics_of(const v1::JobSpec& spec) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream text(read_file(spec.work_dir() + "/" + spec.name() + "/metrics.jsonl"));
+  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+// step, loss and grad_norm (or val_loss) of every line of metrics.jsonl: what a resumed run must repeat bit
+// for bit.
+inline std::vector<std::vector<double>> curve_of(const v1::JobSpec& spec) {
+  std::vector<std::vector<double>> points;
+  for (const nlohmann::json& line : metrics_of(spec)) {
+    if (line.contains("val_loss")) {
+      points.push_back({line["step"], line["val_loss"]});
+    } else {
+      points.push_back({line["step"], line["loss"], line["grad_norm"]});
+    }
+  }
+  return points;
 }
 
 }  // namespace mdgen::testing

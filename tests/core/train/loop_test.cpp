@@ -11,6 +11,7 @@
 namespace mdgen::train {
 namespace {
 
+using mdgen::testing::curve_of;
 using mdgen::testing::metrics_of;
 using mdgen::testing::run_training;
 using mdgen::testing::RunOptions;
@@ -28,18 +29,6 @@ class LoopTest : public ::testing::Test {
   }
   std::filesystem::path run_folder(const std::string& name) const { return folder_ / name; }
 
-  // step, loss, grad_norm (or val_loss) of every line: what must be the same bit for bit.
-  static std::vector<std::vector<double>> curve(const v1::JobSpec& spec) {
-    std::vector<std::vector<double>> points;
-    for (const auto& line : metrics_of(spec)) {
-      if (line.contains("val_loss")) {
-        points.push_back({line["step"], line["val_loss"]});
-      } else {
-        points.push_back({line["step"], line["loss"], line["grad_norm"]});
-      }
-    }
-    return points;
-  }
   std::vector<std::string> final_digests(const std::string& name) const {
     std::vector<std::string> notes;
     const auto found = checkpoint::newest_good(run_folder(name) / "checkpoints", notes);
@@ -156,8 +145,8 @@ TEST_F(LoopTest, Resume_AfterAStopWithCheckpoint_RepeatsTheUninterruptedRunBitFo
   EXPECT_EQ(resumed.observer.start.first_step(), at);
   EXPECT_THAT(resumed.observer.start.checkpoint(), HasSubstr("checkpoints/step-"));
 
-  EXPECT_EQ(curve(straight), curve(halves));
-  EXPECT_THAT(curve(straight), SizeIs(12 + 3));
+  EXPECT_EQ(curve_of(straight), curve_of(halves));
+  EXPECT_THAT(curve_of(straight), SizeIs(12 + 3));
   EXPECT_EQ(final_digests("straight"), final_digests("other/straight"));
 }
 
@@ -174,7 +163,7 @@ TEST_F(LoopTest, Resume_AfterAStopWithoutCheckpoint_DropsTheLinesBeyondTheLastOn
   const RunResult resumed = run_training(cut, second);
   EXPECT_EQ(resumed.observer.start.first_step(), 4);
   EXPECT_THAT(resumed.observer.start.notes(), ElementsAre(HasSubstr("lines after step 4 dropped")));
-  EXPECT_EQ(curve(straight), curve(cut));
+  EXPECT_EQ(curve_of(straight), curve_of(cut));
   EXPECT_EQ(final_digests("straight"), final_digests("cut"));
 }
 
@@ -281,7 +270,7 @@ TEST_F(LoopTest, ReaderThreads_DoNotChangeTheRun) {
   const v1::JobSpec three = spec("three", {"num_workers=3"});
   run_training(none);
   run_training(three);
-  EXPECT_EQ(curve(none), curve(three));
+  EXPECT_EQ(curve_of(none), curve_of(three));
   EXPECT_EQ(final_digests("none"), final_digests("three"));
 }
 

@@ -4,6 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
+
 #include "core/base/files.h"
 #include "core/checkpoint/store.h"
 #include "fake_agent.h"
@@ -33,11 +36,27 @@ std::int64_t steps_of(const Messages& messages) {
                        [](const auto& message) { return message.has_step(); });
 }
 
+v1::StartReport started_of(const Messages& messages) {
+  for (const v1::TrainerMessage& message : messages) {
+    if (message.has_started()) return message.started();
+  }
+  return {};
+}
+
 class TrainerTest : public ::testing::Test {
  protected:
   v1::Assignment assignment(const std::string& name, std::vector<std::string> more = {}) {
     more.push_back("name=" + name);
     return mdgen::testing::assignment_for(mdgen::testing::tiny_spec(data_, folder_.path(), more));
+  }
+  // Of the newest checkpoint.
+  std::map<std::string, std::string> tensor_digests(const std::string& name) const {
+    std::map<std::string, std::string> digests;
+    for (const auto& file :
+         checkpoint::verify(checkpoint::list(folder_.path() / name / "checkpoints").front()).files) {
+      if (file.name.ends_with(".safetensors")) digests[file.name] = file.sha256;
+    }
+    return digests;
   }
   std::string log() const { return std::filesystem::exists(log_) ? read_file(log_) : ""; }
 
@@ -89,7 +108,7 @@ TEST_F(TrainerTest, StopOrder_StopsWithACheckpoint) {
   EXPECT_EQ(finish.outcome(), v1::OUTCOME_STOPPED);
   EXPECT_EQ(steps_of(messages), finish.steps_applied());
   const auto found = checkpoint::list(folder_ / "stop" / "checkpoints");
-  ASSERT_EQ(found.size() > 0, true);
+  ASSERT_FALSE(found.empty());
   EXPECT_EQ(checkpoint::verify(found.front()).summary.step, finish.steps_applied());
 }
 
@@ -101,6 +120,37 @@ TEST_F(TrainerTest, AgentGone_EndsTheProcess) {
   EXPECT_TRUE(end.exited);
   EXPECT_EQ(end.status, 1);
   EXPECT_THAT(log(), HasSubstr("the agent has closed the connection"));
+}
+
+TEST_F(TrainerTest, Killed_ThenStartedAgain_RepeatsTheUninterruptedRunBitForBit) {
+  const std::vector<std::string> more = {"epochs=30", "every_steps=4", "no_validate=false"};
+  const v1::Assignment straight = assignment("straight", more);
+  {
+    FakeAgent agent(program_, straight, log_.string());
+    ASSERT_TRUE(agent.wait_for(finished)) << log();
+    ASSERT_EQ(agent.wait_for_exit().status, 0);
+  }
+  v1::Assignment killed = assignment("killed", more);
+  {
+    FakeAgent agent(program_, killed, log_.string());
+    ASSERT_TRUE(agent.wait_for([](const Messages& messages) {
+      return std::any_of(messages.begin(), messages.end(),
+                         [](const auto& message) { return message.has_checkpoint(); });
+    })) << log();
+    agent.signal(SIGKILL);
+    const ProcessEnd end = agent.wait_for_exit();
+    ASSERT_FALSE(end.exited);
+    ASSERT_EQ(end.status, SIGKILL);
+  }
+  killed.mutable_id()->set_generation(2);
+  killed.set_require_checkpoint(true);
+  FakeAgent agent(program_, killed, log_.string());
+  ASSERT_TRUE(agent.wait_for(finished)) << log();
+  EXPECT_EQ(agent.wait_for_exit().status, 0);
+  EXPECT_GE(started_of(agent.received()).first_step(), 4);
+  EXPECT_LT(started_of(agent.received()).first_step(), 60);
+  EXPECT_EQ(mdgen::testing::curve_of(killed.spec()), mdgen::testing::curve_of(straight.spec()));
+  EXPECT_EQ(tensor_digests("killed"), tensor_digests("straight"));
 }
 
 TEST_F(TrainerTest, OtherPlanDigest_FailsWithBothDigests) {
