@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/spec.h"
@@ -52,11 +53,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("train", "train: -f SPEC.yaml, flags, --set a.b=c; `train --help` lists the flags");
   train->set_help_flag();
   train->prefix_command();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   const auto words = train->remaining();
   mdgen::init_logging("launch");
   if (std::getenv("MDGEN_LOG") == nullptr) spdlog::set_level(spdlog::level::warn);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/command_line.h"
 #include "core/parity/case.h"
 
 namespace {
@@ -16,7 +17,6 @@ using mdgen::parity::Verdict;
 
 constexpr int kGood = 0;
 constexpr int kBad = 1;
-constexpr int kUsage = 2;
 constexpr const char* kExtension = ".safetensors";
 
 std::vector<fs::path> case_files(const fs::path& folder, const std::vector<std::string>& names) {
@@ -66,12 +66,13 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--case", names, "run this case only (repeatable)")->allow_extra_args(false);
   app.set_version_flag("--version", MDGEN_VERSION);
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   try {
-    app.parse(argc, argv);
     at::set_num_threads(1);  // the cases are small
     return run(case_files(folder, names));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kGood : kUsage;
+    std::cerr << "mdgen-parity: " << error.what() << "\n";
+    return mdgen::kExitUsage;
   } catch (const std::exception& error) {
     std::cerr << "mdgen-parity: " << error.what() << "\n";
     return kBad;

@@ -2,15 +2,16 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <set>
 
+#include "core/base/command_line.h"
 #include "core/base/log.h"
 #include "core/prep/run.h"
 
 namespace {
 
 constexpr int kBad = 1;
-constexpr int kUsage = 2;
 
 using mdgen::prep::RunOptions;
 
@@ -77,12 +78,10 @@ int main(int argc, char** argv) {
   RunOptions options;
   bool no_center = false;
   add_options(app, options, no_center);
-  try {
-    app.parse(argc, argv);
-    if (const std::string problem = usage_problem(options); !problem.empty())
-      throw CLI::ValidationError(problem);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  if (const std::string problem = usage_problem(options); !problem.empty()) {
+    std::fprintf(stderr, "%s\n", problem.c_str());
+    return mdgen::kExitUsage;
   }
   options.convert.center = !no_center;
   mdgen::init_logging("prep");

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "core/base/command_line.h"
 #include "core/base/log.h"
 #include "services/coordinator/server.h"
 
@@ -46,11 +47,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--run_root,--run-root", options.run_roots,
                  "run folders must lie below one of these (default: anywhere)");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   try {
     return serve(options);
   } catch (const std::exception& error) {

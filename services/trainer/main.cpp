@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "core/base/command_line.h"
 #include "core/base/log.h"
 #include "services/trainer/agent_link.h"
 #include "services/trainer/process.h"
@@ -19,11 +20,7 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--agent_pid", agent, "process id of the agent")->required()->check(CLI::PositiveNumber);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
 
   mdgen::init_logging("trainer");
   try {

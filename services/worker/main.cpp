@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "launcher/binding.h"
@@ -66,11 +67,7 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--owner", owner, "process id of the parent that this agent must not outlive")->group("");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   mdgen::init_logging("worker");
   try {
     mdgen::worker::StopSignal stop;

@@ -93,9 +93,9 @@ class Service:
         self.workers.append(worker)
         return worker
 
-    def ctl(self, *arguments, timeout=60):
+    def ctl(self, *arguments, address=None, timeout=60):
         return subprocess.run(
-            [str(BIN / "mdgenctl"), "--address", self.address, *map(str, arguments)],
+            [str(BIN / "mdgenctl"), "--address", address or self.address, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <fstream>
 #include <set>
 
+#include "core/base/command_line.h"
 #include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -83,6 +85,43 @@ TEST(NearestName, FindsTypingErrorsOnly) {
   EXPECT_EQ(nearest_name("num_frame", names), "num_frames");
   EXPECT_EQ(nearest_name("cropp", names), "crop");
   EXPECT_EQ(nearest_name("entirely_else", names), "");
+}
+
+struct CommandLine : ::testing::Test {
+  CLI::App app{"what it does"};
+  std::string folder;
+  CommandLine() {
+    app.add_option("--folder", folder)->required();
+    app.set_version_flag("--version", "1.2.3");
+  }
+  std::optional<int> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "program");
+    return parse_command_line(app, static_cast<int>(words.size()), words.data());
+  }
+};
+
+TEST_F(CommandLine, GoesOnWhenAllIsGiven) {
+  EXPECT_EQ(parse({"--folder", "f"}), std::nullopt);
+  EXPECT_EQ(folder, "f");
+}
+
+TEST_F(CommandLine, NamesAnUnknownArgumentBeforeWhatIsMissing) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(parse({"--foldr=f"}), kExitUsage);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("unknown argument --foldr=f; did you mean --folder?"));
+}
+
+TEST_F(CommandLine, NamesWhatIsMissing) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(parse({}), kExitUsage);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("--folder is required"));
+}
+
+TEST_F(CommandLine, VersionIsASuccess) {
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(parse({"--version"}), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "1.2.3\n");
 }
 
 TEST(Text, SplitJoinTrim) {

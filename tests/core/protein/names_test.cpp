@@ -32,8 +32,10 @@ TEST(Names, AtomAliasesAreTheResiduesOwn) {
 }
 
 TEST(Names, Hydrogens) {
-  for (const char* name : {"H", "HA", "1HB", "HT3", "2HG1", "D", "DA"}) EXPECT_TRUE(is_hydrogen(name)) << name;
-  for (const char* name : {"N", "CA", "C", "OXT", "NH1", "CH2", "", "12"}) EXPECT_FALSE(is_hydrogen(name)) << name;
+  for (const char* name : {"H", "HA", "1HB", "HT3", "2HG1", "D", "DA"})
+    EXPECT_TRUE(is_hydrogen(name)) << name;
+  for (const char* name : {"N", "CA", "C", "OXT", "NH1", "CH2", "", "12"})
+    EXPECT_FALSE(is_hydrogen(name)) << name;
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ std::vector<Point> cloud(std::size_t count, unsigned seed) {
 // Euler angles about z, x, z: another way to a rotation than the code's.
 Point moved(const Point& p, double a, double b, double c, const Point& shift) {
   const auto about_z = [](const Point& q, double angle) {
-    return Point{std::cos(angle) * q[0] - std::sin(angle) * q[1], std::sin(angle) * q[0] + std::cos(angle) * q[1],
-                 q[2]};
+    return Point{std::cos(angle) * q[0] - std::sin(angle) * q[1],
+                 std::sin(angle) * q[0] + std::cos(angle) * q[1], q[2]};
   };
   const Point first = about_z(p, a);
   const Point second = {first[0], std::cos(b) * first[1] - std::sin(b) * first[2],

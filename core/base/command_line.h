@@ -1,0 +1,20 @@
+// What every program does with its command line.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace mdgen {
+
+inline constexpr int kExitUsage = 2;
+
+// Nothing: go on. Else the status to end with, everything said: 0 after --help and --version, kExitUsage
+// after an error. An unknown argument is named before anything that is missing, with the nearest option that
+// there is.
+std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
+
+}  // namespace mdgen
