@@ -36,6 +36,8 @@ std::string name_problem(const std::string& name) {
       name.find_first_of("/\\") != std::string::npos) {
     return "the name '" + name + "' is not a plain file name (path separators and '..' are refused)";
   }
+  if (to_utf8(name) != name)
+    return "the name '" + to_utf8(name) + "' is not UTF-8 ('?' stands where it is not)";
   return "";
 }
 
@@ -53,7 +55,7 @@ std::string sequence_problem(const std::string& seqres) {
 }  // namespace
 
 void Problems::add(const std::string& text) {
-  if (known_.insert(text).second) texts_.push_back(text);
+  if (known_.insert(text).second) texts_.push_back(to_utf8(text));
 }
 
 void Problems::throw_if_any() const {

@@ -17,7 +17,8 @@ struct SplitRow {
 // What is wrong with a data set, collected so that a person sees all of it at once.
 class Problems {
  public:
-  // A text that was added before is not repeated: both splits may be one file.
+  // A text that was added before is not repeated: both splits may be one file. Bytes of the files that are no
+  // UTF-8 become '?'.
   void add(const std::string& text);
   // Throws Error(kInvalidArgument) with the first 20 in full and the number of the others; nothing when there
   // are none.
@@ -29,8 +30,8 @@ class Problems {
 };
 
 // The good rows; the others go to `problems`: no such file, missing column, wrong number of fields, a name
-// that is empty, repeated or no plain file name, a letter that is none of the twenty residues. Columns other
-// than `name` and `seqres` are ignored.
+// that is empty, repeated, no UTF-8 or no plain file name, a letter that is none of the twenty residues.
+// Columns other than `name` and `seqres` are ignored.
 std::vector<SplitRow> read_split(const std::filesystem::path& file, Problems& problems);
 
 }  // namespace mdgen::data

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/config/spec.h"
 #include "services/coordinator/job_state.h"
 
@@ -283,7 +284,7 @@ void Coordinator::build(const RequestManifest& request) {
   if (result) {
     engine_.validated(now(), request.job_id, std::move(*result));
   } else {
-    engine_.validation_failed(now(), request.job_id, reason, message);
+    engine_.validation_failed(now(), request.job_id, reason, to_utf8(message));
   }
   try_commit();
 }

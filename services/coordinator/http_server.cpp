@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/base/error.h"
+#include "core/base/text.h"
 #include "core/config/json.h"
 #include "services/coordinator/address.h"
 
@@ -20,7 +21,7 @@ void reply(httplib::Response& response, int status, const std::string& body) {
 
 void reply_error(httplib::Response& response, int status, const std::string& code,
                  const std::string& message) {
-  reply(response, status, config::Json{{"error", {{"code", code}, {"message", message}}}}.dump());
+  reply(response, status, config::Json{{"error", {{"code", code}, {"message", to_utf8(message)}}}}.dump());
 }
 
 int http_status(ErrorCode code) {

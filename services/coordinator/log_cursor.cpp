@@ -1,35 +1,15 @@
 #include "services/coordinator/log_cursor.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "core/base/error.h"
+#include "core/base/text.h"
 #include "services/coordinator/run_folder.h"
 
 namespace mdgen::coordinator {
 namespace fs = std::filesystem;
 namespace {
-
-// Bytes of the character that begins with `lead`; 0: it begins none.
-std::size_t character_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  if (lead >= 0xF0 && lead < 0xF5) return 4;
-  return 0;
-}
-
-bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-bool is_character(std::string_view bytes) {
-  if (!std::all_of(bytes.begin() + 1, bytes.end(), continues)) return false;
-  const auto lead = static_cast<unsigned char>(bytes[0]);
-  const auto second = bytes.size() > 1 ? static_cast<unsigned char>(bytes[1]) : 0x80;
-  // Overlong forms, surrogates and what lies beyond U+10FFFF.
-  return !(lead == 0xE0 && second < 0xA0) && !(lead == 0xED && second >= 0xA0) &&
-         !(lead == 0xF0 && second < 0x90) && !(lead == 0xF4 && second >= 0x90);
-}
 
 std::string read_piece(const fs::path& file, std::int64_t offset, std::size_t bytes) {
   std::ifstream stream(file, std::ios::binary);
@@ -42,31 +22,6 @@ std::string read_piece(const fs::path& file, std::int64_t offset, std::size_t by
 }
 
 }  // namespace
-
-std::size_t whole_characters(std::string_view bytes) {
-  for (std::size_t back = 1; back <= std::min<std::size_t>(3, bytes.size()); ++back) {
-    const auto lead = static_cast<unsigned char>(bytes[bytes.size() - back]);
-    if (character_length(lead) > back) return bytes.size() - back;
-    if (!continues(static_cast<char>(lead))) break;
-  }
-  return bytes.size();
-}
-
-std::string to_utf8(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (std::size_t i = 0; i < bytes.size();) {
-    const std::size_t length = character_length(static_cast<unsigned char>(bytes[i]));
-    if (length != 0 && i + length <= bytes.size() && is_character(bytes.substr(i, length))) {
-      text.append(bytes.substr(i, length));
-      i += length;
-    } else {
-      text += '?';
-      ++i;
-    }
-  }
-  return text;
-}
 
 LogCursor::LogCursor(const v1::StreamLogsRequest& request, std::function<LogRange()> range)
     : request_(request), range_(std::move(range)), offset_(request.offset()) {

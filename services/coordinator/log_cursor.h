@@ -6,17 +6,11 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "mdgen/v1/job_service.pb.h"
 #include "services/coordinator/coordinator.h"
 
 namespace mdgen::coordinator {
-
-// The longest beginning of `bytes` that does not cut a UTF-8 character.
-std::size_t whole_characters(std::string_view bytes);
-// Bytes that are no UTF-8 become '?'.
-std::string to_utf8(std::string_view bytes);
 
 class LogCursor {
  public:

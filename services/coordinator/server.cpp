@@ -56,8 +56,8 @@ class ServerImpl final : public Server {
   void stop() override {
     const std::lock_guard lock(stop_mutex_);
     if (!grpc_) return;
-    coordinator_->stop();  // first: streams that end from now on are no lost workers
     grpc_->GetHealthCheckService()->SetServingStatus(false);
+    coordinator_->stop();  // before the streams: those that end from now on are no lost workers
     grpc_->Shutdown(std::chrono::system_clock::now() + kStopWait);
     grpc_->Wait();
     grpc_.reset();

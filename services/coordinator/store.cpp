@@ -99,13 +99,14 @@ Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_
 std::vector<JobRecord> Store::load() {
   std::vector<JobRecord> records;
   Statement rows = database_.prepare(
-      "SELECT job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, "
+      "SELECT id, job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, "
       "best_step, "
       "streak_reason, streak_step, streak_same, streak_any, restart_cause FROM jobs ORDER BY ordinal");
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
+    const std::string id = rows.text();
     if (!record.job.ParseFromString(rows.text()))
-      throw Error(ErrorCode::kDataLoss, "the store holds a job that cannot be read");
+      throw Error(ErrorCode::kDataLoss, "the store holds a job that cannot be read: " + id);
     record.request_id = rows.text();
     record.desired.goal = rows.number() == 0 ? Desired::Goal::kRun : Desired::Goal::kCancel;
     record.desired.grace = std::chrono::seconds(rows.number());

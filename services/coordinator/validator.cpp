@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/config/spec.h"
 #include "core/data/manifest.h"
 #include "core/data/plan.h"
 
@@ -13,7 +14,8 @@ Validated examine(const v1::JobSpec& spec) {
   Validated result;
   result.plan_digest = data::plan_digest(plan.inputs());
   result.total_steps = plan.total_steps();
-  result.warnings = std::move(found.warnings);
+  result.warnings = config::warnings(spec);
+  for (std::string& warning : found.warnings) result.warnings.push_back(std::move(warning));
   result.manifest = std::move(found.manifest);
   return result;
 }

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/base/clock.h"
+#include "core/base/text.h"
 #include "core/comm/collective.h"
 #include "core/train/failure.h"
 #include "core/train/loop.h"
@@ -27,7 +28,7 @@ v1::FinishReport run_rank(const v1::Assignment& assignment, train::RunObserver& 
     v1::FinishReport report;
     report.set_outcome(v1::OUTCOME_FAILED);
     report.set_reason(failure.reason);
-    report.set_message("rank " + std::to_string(assignment.rank()) + ": " + failure.message);
+    report.set_message("rank " + std::to_string(assignment.rank()) + ": " + to_utf8(failure.message));
     return report;
   }
 }

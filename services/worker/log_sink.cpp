@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/text.h"
 
 namespace mdgen::worker {
 namespace {
@@ -31,31 +32,6 @@ struct Descriptor {
     if (fd >= 0) ::close(fd);
   }
 };
-
-// Length of the UTF-8 sequence that starts there; 0 when there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  const std::size_t length = first < 0x80         ? 1
-                             : first >> 5 == 0x6  ? 2
-                             : first >> 4 == 0xE  ? 3
-                             : first >> 3 == 0x1E ? 4
-                                                  : 0;
-  if (length == 0 || text.size() < length) return 0;
-  const auto continues = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), continues) ? length
-                                                                                                      : 0;
-}
-
-// Protobuf's strings must be UTF-8; a crashing process may print anything.
-std::string to_utf8(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    result.append(length == 0 ? "?" : text.substr(0, length));
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return result;
-}
 
 Descriptor open_log(const std::filesystem::path& file) {
   std::error_code error;

@@ -130,5 +130,11 @@ TEST(Text, SplitJoinTrim) {
   EXPECT_EQ(trim("  a b\t\r\n"), "a b");
 }
 
+TEST(Text, Utf8_ForeignBytesAreReplacedAndCharactersNotCut) {
+  EXPECT_EQ(to_utf8("\xC3\xA9\xFF\xED\xA0\x80z"), "\xC3\xA9????z");
+  EXPECT_EQ(whole_characters("ab\xE2\x82"), 2U);
+  EXPECT_EQ(whole_characters("ab\xE2\x82\xAC"), 5U);
+}
+
 }  // namespace
 }  // namespace mdgen

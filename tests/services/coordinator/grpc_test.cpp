@@ -118,6 +118,27 @@ TEST_F(ServerTest, ABadDataSetFailsTheJobAndNamesTheFile) {
   EXPECT_THAT(job->message(), HasSubstr(made_.names[0] + "_R1.npy"));
 }
 
+TEST_F(ServerTest, BytesThatAreNoUtf8InASplitAreReportedAndStored) {
+  std::ofstream(made_.train_split, std::ios::app) << "odd\xFFname,AAAA\n" << "short,A\xFF" "A\n";
+  const std::string id = submitted(spec());
+  ASSERT_TRUE(reaches(id, v1::JOB_STATE_FAILED));
+  restart();
+  const v1::Job job = server_->job(id);
+  EXPECT_EQ(job.reason(), "InvalidDataset");
+  EXPECT_THAT(job.message(), HasSubstr("line 4: the name 'odd?name' is not UTF-8"));
+  EXPECT_THAT(job.message(), HasSubstr("line 5 (short): letter '?' at residue 2"));
+}
+
+TEST_F(ServerTest, WhatASpecSaysInVainIsAmongTheJobsWarnings) {
+  v1::JobSpec vain = spec();
+  vain.mutable_data()->set_no_pad(true);
+  const std::string id = submitted(vain);
+  ASSERT_TRUE(reaches(id, v1::JOB_STATE_QUEUED));
+  EXPECT_THAT(server_->job(id).warnings(), ::testing::Contains(HasSubstr("no_pad")));
+  EXPECT_THAT(server_->job(submitted(spec("", "plain"))).warnings(),
+              ::testing::Not(::testing::Contains(HasSubstr("no effect"))));
+}
+
 TEST_F(ServerTest, AcceptedJobsHaveAFolderASpecAndAManifest) {
   const std::string id = submitted(spec());
   ASSERT_TRUE(reaches(id, v1::JOB_STATE_QUEUED));

@@ -47,6 +47,13 @@ TEST_F(HttpTest, GivesJobsAsJson) {
   EXPECT_EQ(rest["jobs"][0]["id"], id);
 }
 
+TEST_F(HttpTest, AnyBytesInARequestGetAnAnswer) {
+  EXPECT_EQ(get("/v1/jobs/%ff", 404)["error"]["code"], "NotFound");
+  EXPECT_EQ(get("/nowhere%ff", 404)["error"]["message"], "there is nothing at /nowhere?");
+  EXPECT_EQ(get("/v1/jobs?page_size=%ff", 400)["error"]["code"], "InvalidArgument");
+  EXPECT_EQ(get("/v1/jobs?page_token=%ff", 400)["error"]["code"], "InvalidArgument");
+}
+
 TEST_F(HttpTest, ErrorsAreJsonToo) {
   EXPECT_EQ(get("/v1/jobs/nobody", 404)["error"]["code"], "NotFound");
   EXPECT_EQ(get("/nowhere", 404)["error"]["code"], "NotFound");
