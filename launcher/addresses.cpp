@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "core/base/error.h"
@@ -20,6 +21,8 @@
 
 namespace mdgen::launcher {
 namespace {
+
+constexpr std::chrono::milliseconds kPause{100};
 
 std::optional<std::string> usable_host(const ifaddrs& one) {
   if (one.ifa_addr == nullptr || (one.ifa_flags & IFF_UP) == 0 || (one.ifa_flags & IFF_LOOPBACK) != 0)
@@ -105,7 +108,14 @@ std::vector<std::string> reachable_addresses(const std::string& port) {
 }
 
 std::string race_to_connect(std::span<const std::string> addresses, std::chrono::milliseconds timeout) {
-  if (const auto winner = first_to_answer(addresses, timeout)) return addresses[*winner];
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (const auto winner = first_to_answer(addresses, left)) return addresses[*winner];
+    if (left <= kPause) break;
+    std::this_thread::sleep_for(kPause);  // rank 0 may not listen yet
+  }
   throw Error(ErrorCode::kUnavailable, "rank 0's coordinator answers at none of " + join(addresses, ", "));
 }
 

@@ -12,8 +12,8 @@ namespace mdgen::launcher {
 // link-local. Empty when there is none.
 std::vector<std::string> reachable_addresses(const std::string& port);
 
-// The first of these that accepts a connection: all are tried at once. Throws Error(kUnavailable) that names
-// them when none does in time.
+// The first of these that accepts a connection: all are tried at once, and again while there is time. Throws
+// Error(kUnavailable) that names them when none does in time.
 std::string race_to_connect(std::span<const std::string> addresses, std::chrono::milliseconds timeout);
 
 }  // namespace mdgen::launcher

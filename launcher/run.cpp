@@ -54,9 +54,14 @@ class StateFolder {
 
 bool on_one_host(const Place& place) { return place.local_size == place.size; }
 
-std::vector<std::string> listening_addresses(const coordinator::Server& server, const Place& place) {
+std::string listen_address(const Place& place, const Wireup* wireup) {
+  const auto agreed = wireup == nullptr ? std::nullopt : wireup->agreed_address();
+  return agreed.value_or(on_one_host(place) ? "127.0.0.1:0" : "0.0.0.0:0");
+}
+
+std::vector<std::string> listening_addresses(const coordinator::Server& server) {
   const std::string address = server.grpc_address();
-  if (on_one_host(place)) return {address};
+  if (!address.starts_with("0.0.0.0:")) return {address};
   auto result = reachable_addresses(address.substr(address.rfind(':') + 1));
   if (result.empty())
     throw Error(ErrorCode::kUnavailable, "rank 0's host has no address that others can reach");
@@ -154,7 +159,7 @@ int lead(const config::Resolved& resolved, const Place& place, const Slots& slot
   for (const std::string& warning : resolved.warnings) spdlog::warn("{}", warning);
   const StateFolder state;
   coordinator::ServerOptions options;
-  options.listen = on_one_host(place) ? "127.0.0.1:0" : "0.0.0.0:0";
+  options.listen = listen_address(place, wireup);
   options.http.clear();
   options.state_dir = state.path();
   const auto server = coordinator::Server::start(options);
@@ -168,7 +173,7 @@ int lead(const config::Resolved& resolved, const Place& place, const Slots& slot
     return 2;
   }
   print("job " + job.id() + " in " + job.run_folder());
-  const auto addresses = listening_addresses(*server, place);
+  const auto addresses = listening_addresses(*server);
   if (wireup != nullptr) wireup->share(join(addresses, ","));
   LocalPool pool(pool_options(programs, place, slots.here, addresses.front()));
   const int status = Watch(*server, pool, interrupts).until_the_end(job.id());

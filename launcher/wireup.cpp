@@ -69,6 +69,7 @@ class FixedWireup : public Wireup {
  public:
   explicit FixedWireup(std::string address) : address_(std::move(address)) {}
   std::string share(const std::optional<std::string>&) override { return address_; }
+  std::optional<std::string> agreed_address() const override { return address_; }
 
  private:
   std::string address_;

@@ -19,6 +19,8 @@ class Wireup {
   // Rank 0 gives its text, the others nothing; all get rank 0's. Throws Error(kUnavailable) when rank 0 has
   // not given it in time.
   virtual std::string share(const std::optional<std::string>& own) = 0;
+  // HOST:PORT where rank 0 must listen, for the others know it beforehand; nothing: wherever it likes.
+  virtual std::optional<std::string> agreed_address() const { return std::nullopt; }
 };
 
 // PMIx under mpirun and `srun --mpi=pmix` (put, fence, get; no MPI). Nothing when there is no PMIx server.

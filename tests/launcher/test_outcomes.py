@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -194,6 +195,22 @@ def test_mpiruns_own_binding_is_left_unless_asked_for(place, options, bound):
     assert [cpus_of(pid) != everything for pid in trainers] == [bound, bound]
     launch.process.send_signal(signal.SIGUSR1)
     launch.end(75)
+
+
+def test_torchrun_meets_at_the_agreed_address(place):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+
+    def rank(number):
+        group = {"RANK": number, "WORLD_SIZE": "2", "LOCAL_RANK": number, "LOCAL_WORLD_SIZE": "2",
+                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "MDGEN_ADDRESS": f"127.0.0.1:{port}"}
+        return Launch(place, "train", prefix=("env",), environment=group)
+
+    second, first = rank("1"), rank("0")
+    out, _ = first.end(0)
+    assert " SUCCEEDED steps=5" in summary(out)
+    assert second.process.wait(timeout=60) == 0
 
 
 def test_srun_without_pmix_hands_over_by_file(place):
