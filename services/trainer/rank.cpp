@@ -1,6 +1,7 @@
 #include "services/trainer/rank.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
@@ -12,6 +13,9 @@ namespace mdgen::trainer {
 
 v1::FinishReport run_rank(const v1::Assignment& assignment, train::RunObserver& observer,
                           const train::RunControl& control, const Exchange& exchange) {
+  spdlog::info("one of {} of job {}, generation {}: {} with {} threads, process {}", assignment.world_size(),
+               assignment.id().job_id(), assignment.id().generation(), assignment.device(),
+               assignment.threads(), ::getpid());
   try {
     const at::Device device(assignment.device());
     if (device.is_cuda()) comm::load_cuda();

@@ -63,8 +63,9 @@ def test_local_and_mpirun_run_the_reference_command(data, tmp_path):
     run = launch(mpirun(2), data, tmp_path, "mpi", "--max_steps", "3")
     spread = check_run(run, tmp_path / "workdir/mpi", 3, validates=True)
     assert spread == pytest.approx(alone, rel=1e-5)
-    logs = {log.name for log in (tmp_path / "workdir/mpi/logs").iterdir()}
-    assert logs == {"rank-0.attempt-1.log", "rank-1.attempt-1.log"}
+    logs = {log.name: log.read_text() for log in (tmp_path / "workdir/mpi/logs").iterdir()}
+    assert logs.keys() == {"rank-0.attempt-1.log", "rank-1.attempt-1.log"}
+    assert all(f"rank {rank}: one of 2" in logs[f"rank-{rank}.attempt-1.log"] for rank in (0, 1))
 
 
 def test_relaunch_goes_on_where_the_run_had_ended(data, tmp_path):
