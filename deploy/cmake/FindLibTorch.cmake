@@ -26,7 +26,7 @@ find_library(LibTorch_c10_LIBRARY c10 PATHS "${LIBTORCH_ROOT}/torch/lib" NO_DEFA
 find_library(LibTorch_c10_cuda_LIBRARY c10_cuda PATHS "${LIBTORCH_ROOT}/torch/lib" NO_DEFAULT_PATH)
 find_file(LibTorch_cudart_LIBRARY libcudart.so.13 PATHS "${LIBTORCH_ROOT}/nvidia/cu13/lib" NO_DEFAULT_PATH)
 find_file(LibTorch_cupti_LIBRARY libcupti.so.13 PATHS "${LIBTORCH_ROOT}/nvidia/cu13/lib" NO_DEFAULT_PATH)
-find_path(LibTorch_crt_INCLUDE crt/host_config.h PATHS "${MDGEN_CACHE}/cuda-crt-13.0.88/nvidia/cu13/include"
+find_path(LibTorch_cuda_INCLUDE crt/host_config.h PATHS "${MDGEN_CACHE}/cuda-headers-13.0/nvidia/cu13/include"
           NO_DEFAULT_PATH)
 find_file(LibTorch_nccl_LIBRARY libnccl.so.2 PATHS "${LIBTORCH_ROOT}/nvidia/nccl/lib" NO_DEFAULT_PATH)
 
@@ -34,7 +34,7 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
   LibTorch
   REQUIRED_VARS LibTorch_cpu_LIBRARY LibTorch_c10_LIBRARY LibTorch_c10_cuda_LIBRARY LibTorch_cudart_LIBRARY
-                LibTorch_cupti_LIBRARY LibTorch_crt_INCLUDE LibTorch_nccl_LIBRARY
+                LibTorch_cupti_LIBRARY LibTorch_cuda_INCLUDE LibTorch_nccl_LIBRARY
   REASON_FAILURE_MESSAGE "run deploy/bootstrap, or set LIBTORCH_ROOT (looked in ${LIBTORCH_ROOT})")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
@@ -51,7 +51,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
 
   add_library(LibTorch::cuda INTERFACE IMPORTED)
   target_compile_options(LibTorch::cuda INTERFACE "SHELL:-idirafter ${_nvidia}/cu13/include"
-                                                  "SHELL:-idirafter ${LibTorch_crt_INCLUDE}")
+                                                  "SHELL:-idirafter ${LibTorch_cuda_INCLUDE}")
   target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu "${LibTorch_c10_cuda_LIBRARY}" "${LibTorch_cudart_LIBRARY}")
   target_link_options(LibTorch::cuda INTERFACE "LINKER:-rpath,${_nvidia}/cu13/lib")
 
