@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/identity.h"
@@ -51,10 +51,12 @@ class Descriptor {
 std::string read_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) fail("open", file);
-  std::ostringstream text;
-  text << stream.rdbuf();
+  std::string text;
+  std::array<char, 65536> chunk;
+  while (stream.read(chunk.data(), chunk.size()) || stream.gcount() > 0)
+    text.append(chunk.data(), static_cast<std::size_t>(stream.gcount()));
   if (stream.bad()) fail("read", file);
-  return std::move(text).str();
+  return text;
 }
 
 void write_file_synced(const std::filesystem::path& file, std::string_view bytes) {

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "core/base/command_line.h"
+#include "core/base/error.h"
 #include "core/base/log.h"
 #include "services/coordinator/server.h"
 
@@ -50,6 +51,9 @@ int main(int argc, char** argv) {
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   try {
     return serve(options);
+  } catch (const mdgen::Error& error) {
+    std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());
+    return error.code() == mdgen::ErrorCode::kInvalidArgument ? 2 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());
     return 1;

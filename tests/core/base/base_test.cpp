@@ -64,6 +64,21 @@ TEST(Files, WriteSyncedRefusesAnExistingFile) {
   EXPECT_EQ(read_file(dir / "f"), "one");
 }
 
+TEST(Files, ReadError_IsNoEmptyFile) {
+  testing::TempDir dir;
+  try {
+    (void)read_file(dir.path());
+    FAIL() << "a folder was read";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(dir.path().string() + ": Is a directory"));
+  }
+  write_file_synced(dir / "empty", "");
+  EXPECT_EQ(read_file(dir / "empty"), "");
+  const std::string long_text(200'001, 'x');
+  write_file_synced(dir / "long", long_text);
+  EXPECT_EQ(read_file(dir / "long"), long_text);
+}
+
 TEST(Files, ReplaceLeavesNoTemporary) {
   testing::TempDir dir;
   replace_file(dir / "f", "one");
