@@ -48,13 +48,18 @@ void Coordinator::stop() {
 // --- clients ---
 
 v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& request_id) {
+  const auto earlier = [&]() -> const v1::Job* {
+    const v1::Job* job = engine_.find_request(request_id);
+    if (job != nullptr) commit();  // the first answer may have been that it could not be stored
+    return job;
+  };
   {
     const std::lock_guard lock(mutex_);
-    if (const v1::Job* earlier = engine_.find_request(request_id)) return *earlier;
+    if (const v1::Job* job = earlier()) return *job;
   }
   config::check(resolved);
   const std::lock_guard lock(mutex_);
-  if (const v1::Job* earlier = engine_.find_request(request_id)) return *earlier;
+  if (const v1::Job* job = earlier()) return *job;
   const FolderFacts facts = inspect_run_folder(resolved, options_.run_roots);
   engine_.check_folder(resolved, facts);
   prepare_run_folder(facts.folder, resolved);

@@ -165,6 +165,17 @@ TEST_F(CoordinatorTest, WaitGivesUpInTime) {
   EXPECT_THROW(coordinator->cancel(id, -1s), Error);
 }
 
+TEST_F(CoordinatorTest, ARepeatedRequestIsNotAnsweredBeforeTheJobIsStored) {
+  store->broken = true;
+  EXPECT_THROW(coordinator->submit(spec("run"), "request"), Error);
+  EXPECT_THROW(coordinator->submit(spec("run"), "request"), Error);
+  store->broken = false;
+  const std::string id = coordinator->submit(spec("run"), "request").id();
+  EXPECT_EQ(coordinator->list({}).jobs_size(), 1);
+  coordinator->stop();
+  EXPECT_NO_THROW((void)store->saved_state(id));
+}
+
 TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
   const auto agent = std::make_shared<ObedientAgent>(*coordinator);
   agent->begin(World::identity("i0"));

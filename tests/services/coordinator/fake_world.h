@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,7 +62,7 @@ class MemoryStore : public JobStore {
   std::vector<LedgerRecord> ledger(const std::string& job_id) override { return ledgers_[job_id]; }
   v1::JobState saved_state(const std::string& job_id) const { return records_.at(job_id).state(); }
 
-  bool broken = false;
+  std::atomic<bool> broken = false;
   int saves = 0;
 
  private:
