@@ -119,7 +119,8 @@ TEST_F(ServerTest, ABadDataSetFailsTheJobAndNamesTheFile) {
 }
 
 TEST_F(ServerTest, BytesThatAreNoUtf8InASplitAreReportedAndStored) {
-  std::ofstream(made_.train_split, std::ios::app) << "odd\xFFname,AAAA\n" << "short,A\xFFG\n";
+  std::ofstream(made_.train_split, std::ios::app) << "odd\xFFname,AAAA\n"
+                                                  << "short,A\xFFG\n";
   const std::string id = submitted(spec());
   ASSERT_TRUE(reaches(id, v1::JOB_STATE_FAILED));
   restart();
