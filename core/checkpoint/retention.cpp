@@ -13,19 +13,6 @@ namespace {
 constexpr std::string_view kTemporary = ".tmp-g";
 constexpr std::string_view kTrash = ".trash-";
 
-void remove_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::path trash =
-      folder.parent_path() / (std::string(kTrash) + folder.filename().string() + "-" + make_short_id());
-  fs::rename(folder, trash, error);
-  if (error) {
-    spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
-    return;
-  }
-  fs::remove_all(trash, error);
-  if (error) spdlog::warn("cannot remove {}: {}", trash.string(), error.message());
-}
-
 void sweep(const fs::path& checkpoints, std::int64_t generation) {
   std::vector<fs::path> stale;
   std::error_code error;
@@ -55,6 +42,19 @@ std::optional<std::int64_t> generation_of_temporary(const std::string& folder) {
   const auto [end, error] = std::from_chars(begin, folder.data() + folder.size(), generation);
   if (error != std::errc() || end == begin) return std::nullopt;
   return generation;
+}
+
+void remove_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::path trash =
+      folder.parent_path() / (std::string(kTrash) + folder.filename().string() + "-" + make_short_id());
+  fs::rename(folder, trash, error);
+  if (error) {
+    spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
+    return;
+  }
+  fs::remove_all(trash, error);
+  if (error) spdlog::warn("cannot remove {}: {}", trash.string(), error.message());
 }
 
 void retain(const fs::path& checkpoints, int keep_last, std::int64_t generation) {

@@ -35,11 +35,32 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+bool verifies(const fs::path& folder) {
+  try {
+    verify(folder);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 // NFS may report an error for a rename that happened, and a checkpoint may be written twice: equal manifests
 // settle it.
 bool already_published(const fs::path& target, const std::string& manifest) {
-  std::error_code absent;
-  return fs::exists(target / kManifestFile, absent) && read_file(target / kManifestFile) == manifest;
+  return verifies(target) && read_file(target / kManifestFile) == manifest;
+}
+
+// A damaged folder of that name, of another job's run perhaps, makes way.
+bool rename_over_damaged(const fs::path& temporary, const fs::path& target) {
+  if (std::rename(temporary.c_str(), target.c_str()) == 0) return true;
+  const int reason = errno;
+  if ((reason == EEXIST || reason == ENOTEMPTY) && !verifies(target)) {
+    spdlog::warn("{} is damaged and is replaced", target.string());
+    remove_folder(target);
+    return std::rename(temporary.c_str(), target.c_str()) == 0;
+  }
+  errno = reason;
+  return false;
 }
 
 void check_file(const fs::path& folder, const FileRecord& record) {
@@ -66,7 +87,7 @@ fs::path publish(const fs::path& checkpoints, const Name& name, const Summary& s
   const std::string manifest = to_json({summary, record_files(temporary.path())});
   write_file_synced(temporary.path() / kManifestFile, manifest);
   fsync_folder(temporary.path());
-  if (std::rename(temporary.path().c_str(), target.c_str()) == 0) {
+  if (rename_over_damaged(temporary.path(), target)) {
     temporary.release();
   } else if (const int reason = errno; !already_published(target, manifest)) {
     throw Error(ErrorCode::kUnavailable, "cannot publish " + target.string() + ": " + std::strerror(reason));

@@ -46,7 +46,8 @@ struct Manifest {
 
 // Publishes a checkpoint: calls `write(folder)` on a temporary folder, records its files in manifest.json,
 // fsyncs, renames, fsyncs the parent and replaces `latest`. Returns the final folder. An equal checkpoint
-// that is already there counts as success.
+// that is already there counts as success; one of the same name that does not verify is replaced; a good one
+// that differs is Error(kUnavailable).
 std::filesystem::path publish(const std::filesystem::path& checkpoints, const Name& name,
                               const Summary& summary,
                               const std::function<void(const std::filesystem::path&)>& write);

@@ -143,6 +143,18 @@ TEST_F(Store, PublishingTheSameTwiceIsSuccessAndAnotherContentIsNot) {
   EXPECT_EQ(read_file(checkpoints / "step-000000005-g0001" / "model.safetensors"), "weights5");
 }
 
+TEST_F(Store, PublishingWhereADamagedOneLies_ReplacesIt) {
+  const fs::path folder = put(5);
+  overwrite(folder / "model.safetensors", "damaged5");
+  EXPECT_EQ(put(5), folder);
+  EXPECT_EQ(problem(folder), "");
+  EXPECT_EQ(read_file(folder / "model.safetensors"), "weights5");
+  fs::remove(folder / "manifest.json");
+  put(5);
+  EXPECT_EQ(problem(folder), "");
+  EXPECT_THAT(names(), ElementsAre("step-000000005-g0001"));
+}
+
 TEST_F(Store, AFailedWriteLeavesNothing) {
   EXPECT_THROW(publish(checkpoints, {5, 1}, {},
                        [](const fs::path& folder) {
