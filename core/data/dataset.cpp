@@ -151,8 +151,7 @@ Batch Dataset::load(std::int64_t epoch, const MicroBatch& samples) const {
 }
 
 double Dataset::cost(std::uint32_t virtual_sample) const {
-  return static_cast<double>(state_->window_residues(state_->entry(virtual_sample))) *
-         static_cast<double>(state_->frames());
+  return static_cast<double>(state_->batch_length({virtual_sample})) * static_cast<double>(state_->frames());
 }
 
 }  // namespace mdgen::data

@@ -23,7 +23,8 @@ class Dataset {
   // says.
   Batch load(std::int64_t epoch, const MicroBatch& samples) const;
 
-  // Cost of a virtual sample for assign(): residues in the window x frames.
+  // Cost of a virtual sample for assign(): frames x residues as they are computed, padding (atlas: to the
+  // crop) included.
   double cost(std::uint32_t virtual_sample) const;
 
  private:
