@@ -59,7 +59,11 @@ std::string agree(comm::Collective& collective, at::Device device,
     const FailureText text = describe_failure(error);
     envelope = {{"code", static_cast<int>(text.code)}, {"reason", text.reason}, {"message", text.message}};
   }
-  broadcast_text(collective, device, dump(envelope));
+  try {
+    broadcast_text(collective, device, dump(envelope));
+  } catch (const std::exception&) {
+    if (!failure) throw;  // else the decision's own failure is the one to tell
+  }
   if (failure) std::rethrow_exception(failure);
   return value;
 }

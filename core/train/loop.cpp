@@ -45,6 +45,16 @@ data::RunPlan checked_plan(const v1::Assignment& assignment) {
   return plan;
 }
 
+// What the writer throws: the run folder's trouble, not to be mistaken for a lost peer's.
+template <typename Write>
+void to_checkpoint(const Write& write) {
+  try {
+    write();
+  } catch (const std::exception& error) {
+    throw RunFailure(ErrorCode::kUnavailable, "CheckpointFailed", message_without_backtrace(error));
+  }
+}
+
 class Run {
  public:
   Run(const v1::Assignment& assignment, comm::Collective& collective, at::Device device,
@@ -229,7 +239,7 @@ void Run::write_checkpoint() {
   live.summary.spec_digest = spec_digest_;
   live.summary.plan_digest = plan_digest_;
   live.spec_json = config::to_json(spec_);
-  writer_->write(live);
+  to_checkpoint([&] { writer_->write(live); });
 }
 
 v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
@@ -237,7 +247,7 @@ v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
   if (!stopped || stop_checkpoint) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   agree(collective_, device_, [&] {
-    writer_->flush();
+    to_checkpoint([&] { writer_->flush(); });
     return std::string();
   });
   v1::FinishReport report;

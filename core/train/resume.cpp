@@ -83,7 +83,13 @@ std::string explain_mismatch(const std::string& checkpoint_spec_json, const v1::
   differencer.ReportDifferencesToString(&report);
   differencer.set_report_ignores(false);
   differencer.AddIgnoreCriteria(new ChangeableFields);  // taken over by the differencer
-  const bool equal = differencer.Compare(config::from_json(checkpoint_spec_json), current);
+  v1::JobSpec saved;
+  try {
+    saved = config::from_json(checkpoint_spec_json);
+  } catch (const Error& error) {  // another version's
+    return std::string("\n  its spec cannot be compared: ") + error.what();
+  }
+  const bool equal = differencer.Compare(saved, current);
   return equal ? "\n  the specs are equal: the data set has changed" : "\n" + report;
 }
 

@@ -27,6 +27,11 @@ std::string signal_name(int signal) {
 // Trainers report the project's error codes as reasons; these two mean that a peer is gone.
 bool is_consequence(const std::string& reason) { return reason == "Unavailable" || reason == "Aborted"; }
 
+// A rank's own failures that may be over at the next attempt.
+bool is_passing(const std::string& reason) {
+  return reason == "CheckpointFailed" || reason == "LeaseExpired";
+}
+
 }  // namespace
 
 Member* Generation::member(int rank) {
@@ -92,7 +97,7 @@ std::optional<Evidence> judge_finish(const Member& member, const v1::FinishRepor
   const bool consequence = is_consequence(finish.reason());
   return Evidence{consequence ? Evidence::Kind::kCollective : Evidence::Kind::kTrainerFailure, member.rank,
                   finish.reason().empty() ? "TrainerFailed" : finish.reason(),
-                  who(member) + " failed: " + finish.message(), consequence};
+                  who(member) + " failed: " + finish.message(), consequence || is_passing(finish.reason())};
 }
 
 Evidence worker_lost(const Member& member, const std::string& how) {

@@ -11,7 +11,8 @@
 namespace mdgen::trainer {
 
 // A queue between the training loop, which must not wait, and the thread that writes to the agent. A beat
-// replaces one that still waits; everything else is kept, in order. Thread-safe.
+// replaces one that still waits; everything else is kept, in order: nothing is lost while the agent stalls,
+// and the lease, which the agent renews, bounds how many steps that can be. Thread-safe.
 class Outbox {
  public:
   void push(v1::TrainerMessage message);  // never waits; nothing after close()

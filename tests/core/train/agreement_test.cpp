@@ -52,6 +52,19 @@ TEST(Agree, RankZeroThrows_EveryRankThrowsTheSameReason) {
   }
 }
 
+TEST(Agree, RankZeroThrowsWhileAPeerIsGone_TellsItsOwnFailure) {
+  auto group = comm::make_local_group(2);
+  group[1].reset();
+  try {
+    agree(*group[0], at::kCPU, []() -> std::string {
+      throw RunFailure(ErrorCode::kUnavailable, "CheckpointFailed", "disk full");
+    });
+    FAIL() << "nothing was thrown";
+  } catch (const std::exception& error) {
+    EXPECT_EQ(describe_failure(error).reason, "CheckpointFailed");
+  }
+}
+
 TEST(RequireEqualDigests, OneDiffers_NamesItOnEveryRank) {
   const auto thrown = mdgen::testing::run_group(kThree, [&](comm::Collective& collective) {
     require_equal_digests(collective, at::kCPU, "the state",

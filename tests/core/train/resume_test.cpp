@@ -89,6 +89,11 @@ TEST(ExplainMismatch, NamesTheFieldsThatMatter) {
   EXPECT_THAT(text, Not(HasSubstr("max_steps")));
 }
 
+TEST(ExplainMismatch, SpecOfAnotherVersion_IsSaid) {
+  EXPECT_THAT(explain_mismatch(R"({"field_of_the_future": 1})", config::default_spec()),
+              HasSubstr("field_of_the_future"));
+}
+
 TEST(ExplainMismatch, EqualSpecs_PointToTheData) {
   v1::JobSpec spec;
   spec.set_name("a");

@@ -120,6 +120,21 @@ TEST(Cause, AProcessThatDiedOutweighsWhatOthersSayOfIt) {
   EXPECT_TRUE(generation.cause()->restartable);
 }
 
+TEST(Cause, AFullDiskOutweighsThePeersThatLostTheRankAndIsTriedAgain) {
+  Generation generation;
+  v1::FinishReport report;
+  report.set_outcome(v1::OUTCOME_FAILED);
+  report.set_reason("Unavailable");
+  report.set_message("all_reduce: lost rank 0");
+  generation.evidence.push_back(*judge_finish(member(1), report));
+  report.set_reason("CheckpointFailed");
+  report.set_message("cannot write model.safetensors: No space left on device");
+  generation.evidence.push_back(*judge_finish(member(0), report));
+  EXPECT_EQ(generation.cause()->reason, "CheckpointFailed");
+  EXPECT_EQ(generation.cause()->rank, 0);
+  EXPECT_TRUE(generation.cause()->restartable);
+}
+
 TEST(Reconcile, DoesNothingWithoutNews) {
   JobRecord record;
   record.job.set_id("j");
