@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <set>
 
@@ -24,6 +25,7 @@ using mdgen::testing::RunResult;
 // a single rank has work.
 class TrainingOnRanks : public ::testing::TestWithParam<Backend> {
  protected:
+  static void SetUpTestSuite() { std::signal(SIGPIPE, SIG_IGN); }  // as every program does
   v1::JobSpec spec(const std::string& name, std::vector<std::string> assignments = {}) {
     assignments.insert(assignments.begin(),
                        {"name=" + name, "epochs=5", "no_validate=false", "val_repeat=3", "train_repeat=3"});
@@ -97,6 +99,24 @@ TEST_P(TrainingOnRanks, StopVoteOfOneRank_EndsAllAtTheSameStep) {
   ASSERT_EQ(whole.observer.steps.size(), 15U);
   for (const v1::StepReport& step : resumed.observer.steps) {
     EXPECT_EQ(step.loss(), whole.observer.steps[static_cast<std::size_t>(step.step() - 1)].loss());
+  }
+}
+
+TEST_P(TrainingOnRanks, OtherInitialWeights_AreRefusedNamingTheRank) {
+  const Backend backend = GetParam();
+  const int odd = backend.world_size - 1;
+  const auto thrown = mdgen::testing::run_group(backend, [&](comm::Collective& collective) {
+    const bool differs = collective.rank() == odd;
+    const v1::Assignment assignment = mdgen::testing::assignment_for(
+        spec("diverged", {differs ? "seed=2" : "seed=1"}), collective.rank(), backend.world_size);
+    mdgen::testing::RecordingObserver observer;
+    const RunControl control;
+    run(assignment, collective, at::kCPU, observer, control, SystemClock());
+  });
+  for (const std::exception_ptr& error : thrown) {
+    EXPECT_THAT(
+        mdgen::testing::error_of(error).what(),
+        ::testing::HasSubstr("the state after step 0 differs from rank 0's on rank " + std::to_string(odd)));
   }
 }
 

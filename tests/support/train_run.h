@@ -45,6 +45,7 @@ struct RunOptions {
   bool stop_checkpoint = false;
   bool require_checkpoint = false;
   Backend backend{"local", 1};
+  std::function<void(const v1::StepReport&)> on_step{};  // rank 0, after a step is committed
 };
 
 // Runs the spec on all ranks of the backend; throws the first rank's error.
@@ -59,6 +60,7 @@ inline RunResult run_training(const v1::JobSpec& spec, const RunOptions& options
     RecordingObserver own;
     RecordingObserver& observer = collective.rank() == 0 ? result.observer : own;
     observer.on_step = [&](const v1::StepReport& report) {
+      if (options.on_step && collective.rank() == 0) options.on_step(report);
       if (report.step() != options.stop_after) return;
       control.stop_checkpoint = options.stop_checkpoint;
       control.stop = true;

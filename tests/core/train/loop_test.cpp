@@ -193,6 +193,31 @@ TEST_F(LoopTest, Resume_CorruptNewestCheckpoint_TakesTheOneBeforeAndSaysSo) {
   EXPECT_THAT(metrics_of(spec), SizeIs(8));
 }
 
+TEST_F(LoopTest, Resume_CorruptNewestCheckpoint_InANewJob_IsWrittenAgain) {
+  const v1::JobSpec spec = this->spec("again", {"every_steps=3"});
+  run_training(spec);
+  const std::vector<std::string> whole = final_digests("again");
+  const auto newest = run_folder("again") / "checkpoints" / "step-000000008-g0001" / "model.safetensors";
+  std::filesystem::resize_file(newest, std::filesystem::file_size(newest) - 1);
+  const RunResult result = run_training(spec);  // a new job's generations begin at 1 as well
+  EXPECT_EQ(result.observer.start.first_step(), 6);
+  EXPECT_EQ(result.finish.outcome(), v1::OUTCOME_COMPLETED);
+  EXPECT_EQ(final_digests("again"), whole);
+}
+
+TEST_F(LoopTest, Checkpoint_ThatCannotBeWritten_FailsTheRunByItsOwnReason) {
+  const v1::JobSpec spec = this->spec("unwritable", {"every_steps=3"});
+  RunOptions options;
+  options.on_step = [&](const v1::StepReport& report) {
+    if (report.step() != 2) return;
+    std::filesystem::remove_all(run_folder("unwritable") / "checkpoints");
+    write_file_synced(run_folder("unwritable") / "checkpoints", "in the way");
+  };
+  std::string text;
+  EXPECT_EQ(failure_of([&] { run_training(spec, options); }, text), "CheckpointFailed");
+  EXPECT_THAT(text, HasSubstr((run_folder("unwritable") / "checkpoints").string()));
+}
+
 TEST_F(LoopTest, Resume_WithAnotherLearningRate_NamesTheField) {
   run_training(spec("mismatch"));
   std::string text;
@@ -234,6 +259,52 @@ TEST_F(LoopTest, Validation_LeavesTrainingAlone) {
   for (std::size_t i = 0; i < plain.observer.steps.size(); ++i) {
     EXPECT_EQ(plain.observer.steps[i].loss(), validated.observer.steps[i].loss());
   }
+  EXPECT_EQ(final_digests("a"), final_digests("other/a"));
+}
+
+TEST_F(LoopTest, Validation_UsesTheMovingAverage) {
+  const std::vector<std::string> more = {"no_validate=false", "epochs=2", "ema_decay=1"};
+  const RunResult average = run_training(spec("average", more));  // stays at the initial weights
+  const RunResult own = run_training(spec("own", {"no_validate=false", "epochs=2", "ema=false"}));
+  ASSERT_THAT(average.observer.validations, SizeIs(2));
+  ASSERT_THAT(own.observer.validations, SizeIs(2));
+  EXPECT_EQ(average.observer.validations[0].val_loss(), average.observer.validations[1].val_loss());
+  EXPECT_NE(own.observer.validations[0].val_loss(), own.observer.validations[1].val_loss());
+}
+
+TEST_F(LoopTest, StepThatLostASample_FailsTheRun) {
+  // The first value but the loss in the step's small all-reduce counts samples (core/train/step_sync.cpp).
+  class Forgetful : public comm::Collective {
+   public:
+    int rank() const override { return inner_->rank(); }
+    int world_size() const override { return inner_->world_size(); }
+    bool supports_abort() const override { return inner_->supports_abort(); }
+    std::unique_ptr<comm::Pending> all_reduce_async(at::Tensor tensor) override {
+      if (tensor.scalar_type() == at::kDouble) tensor[1] -= 1;
+      return inner_->all_reduce_async(tensor);
+    }
+    void broadcast(at::Tensor tensor, int root) override { inner_->broadcast(tensor, root); }
+    std::vector<at::Tensor> all_gather(const at::Tensor& tensor) override {
+      return inner_->all_gather(tensor);
+    }
+    void barrier() override { inner_->barrier(); }
+    void abort(const std::string& reason) override { inner_->abort(reason); }
+
+   private:
+    std::unique_ptr<comm::Collective> inner_ = std::move(comm::make_local_group(1).front());
+  };
+  const v1::Assignment assignment = mdgen::testing::assignment_for(spec("lost"));
+  std::string text;
+  EXPECT_EQ(failure_of(
+                [&] {
+                  Forgetful collective;
+                  mdgen::testing::RecordingObserver observer;
+                  const RunControl control;
+                  run(assignment, collective, at::kCPU, observer, control, SystemClock());
+                },
+                text),
+            "SamplesMissing");
+  EXPECT_EQ(text, "step 1 used 3 samples on all ranks, but its plan has 4");
 }
 
 TEST_F(LoopTest, NonFiniteGradients_AreSkippedThenFailTheRun) {
