@@ -63,7 +63,9 @@ EventWriter::EventWriter(const std::filesystem::path& folder, const Clock& clock
     : file_(folder / file_name(clock.wall())) {
   std::error_code made;
   std::filesystem::create_directories(folder, made);
+  errno = 0;
   stream_.open(file_, std::ios::binary | std::ios::trunc);
+  if (!stream_) fail();
   v1::Event first;
   first.set_wall_time(seconds(clock.wall()));
   first.set_file_version("brain.Event:2");
@@ -83,15 +85,19 @@ void EventWriter::scalar(const std::string& tag, std::int64_t step, double value
 
 void EventWriter::flush() {
   errno = 0;
-  if (stream_.flush()) return;
+  if (!stream_.flush()) fail();
+}
+
+void EventWriter::fail() const {
   throw Error(ErrorCode::kUnavailable, "cannot write " + file_.string() + ": " + std::strerror(errno));
 }
 
 void EventWriter::write(const v1::Event& event) {
   const std::string bytes = event.SerializeAsString();
   const std::string length = little_endian(bytes.size(), 8);
+  errno = 0;
   stream_ << length << masked_crc(length) << bytes << masked_crc(bytes);
-  if (!stream_) flush();
+  if (!stream_) fail();
 }
 
 }  // namespace mdgen::format

@@ -35,6 +35,7 @@ class EventWriter {
 
  private:
   void write(const v1::Event& event);
+  [[noreturn]] void fail() const;
 
   std::filesystem::path file_;
   std::ofstream stream_;

@@ -45,15 +45,18 @@ data::RunPlan checked_plan(const v1::Assignment& assignment) {
   return plan;
 }
 
-// What the writer throws: the run folder's trouble, not to be mistaken for a lost peer's.
+// Trouble with the run folder has a reason of its own: it is not to be mistaken for a lost peer's.
 template <typename Write>
-void to_checkpoint(const Write& write) {
+void write_or_fail(const char* reason, const Write& write) {
   try {
     write();
   } catch (const std::exception& error) {
-    throw RunFailure(ErrorCode::kUnavailable, "CheckpointFailed", message_without_backtrace(error));
+    throw RunFailure(ErrorCode::kUnavailable, reason, message_without_backtrace(error));
   }
 }
+
+constexpr const char* kCheckpointFailed = "CheckpointFailed";
+constexpr const char* kMetricsFailed = "MetricsFailed";
 
 class Run {
  public:
@@ -148,7 +151,9 @@ void Run::begin() {
 void Run::start_recording(const Start& start) {
   const fs::path folder = assignment_.run_folder();
   fs::create_directories(folder / "checkpoints");
-  recorder_ = std::make_unique<Recorder>(assignment_, start.step, total_steps_, observer_, clock_);
+  write_or_fail(kMetricsFailed, [&] {
+    recorder_ = std::make_unique<Recorder>(assignment_, start.step, total_steps_, observer_, clock_);
+  });
   writer_ = std::make_unique<checkpoint::BackgroundWriter>(
       checkpoint::BackgroundWriter::Options{.checkpoints = folder / "checkpoints",
                                             .generation = assignment_.id().generation(),
@@ -203,7 +208,9 @@ void Run::boundary(const data::StepPlan& plan) {
 
 // The step before is known to be applied on all ranks.
 void Run::commit() {
-  if (recorder_ && uncommitted_) recorder_->committed(*uncommitted_);
+  if (recorder_ && uncommitted_) {
+    write_or_fail(kMetricsFailed, [&] { recorder_->committed(*uncommitted_); });
+  }
   uncommitted_.reset();
 }
 
@@ -226,7 +233,7 @@ void Run::validate_now(std::int64_t epoch) {
   report.set_epoch(static_cast<std::int32_t>(epoch));
   report.set_val_loss(result.loss);
   report.set_samples(result.samples);
-  recorder_->validated(report);
+  write_or_fail(kMetricsFailed, [&] { recorder_->validated(report); });
 }
 
 void Run::write_checkpoint() {
@@ -239,7 +246,7 @@ void Run::write_checkpoint() {
   live.summary.spec_digest = spec_digest_;
   live.summary.plan_digest = plan_digest_;
   live.spec_json = config::to_json(spec_);
-  to_checkpoint([&] { writer_->write(live); });
+  write_or_fail(kCheckpointFailed, [&] { writer_->write(live); });
 }
 
 v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
@@ -247,7 +254,7 @@ v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
   if (!stopped || stop_checkpoint) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   agree(collective_, device_, [&] {
-    to_checkpoint([&] { writer_->flush(); });
+    write_or_fail(kCheckpointFailed, [&] { writer_->flush(); });
     return std::string();
   });
   v1::FinishReport report;

@@ -29,7 +29,7 @@ bool is_consequence(const std::string& reason) { return reason == "Unavailable" 
 
 // A rank's own failures that may be over at the next attempt.
 bool is_passing(const std::string& reason) {
-  return reason == "CheckpointFailed" || reason == "LeaseExpired";
+  return reason == "CheckpointFailed" || reason == "MetricsFailed" || reason == "LeaseExpired";
 }
 
 }  // namespace

@@ -218,6 +218,22 @@ TEST_F(LoopTest, Checkpoint_ThatCannotBeWritten_FailsTheRunByItsOwnReason) {
   EXPECT_THAT(text, HasSubstr((run_folder("unwritable") / "checkpoints").string()));
 }
 
+TEST_F(LoopTest, Metrics_ThatCannotBeWritten_FailTheRunByTheirOwnReason) {
+  std::filesystem::create_directories(run_folder("unwritable") / "metrics.jsonl");
+  std::string text;
+  EXPECT_EQ(failure_of([&] { run_training(spec("unwritable")); }, text), "MetricsFailed");
+  EXPECT_THAT(text, HasSubstr((run_folder("unwritable") / "metrics.jsonl").string()));
+}
+
+TEST_F(LoopTest, Events_ThatCannotBeWritten_SayWhy) {
+  std::filesystem::create_directories(run_folder("events"));
+  write_file_synced(run_folder("events") / "tensorboard", "in the way");
+  std::string text;
+  EXPECT_EQ(failure_of([&] { run_training(spec("events", {"wandb=true"})); }, text), "MetricsFailed");
+  EXPECT_THAT(text, HasSubstr("events.out.tfevents"));
+  EXPECT_THAT(text, HasSubstr("Not a directory"));
+}
+
 TEST_F(LoopTest, Resume_WithAnotherLearningRate_NamesTheField) {
   run_training(spec("mismatch"));
   std::string text;
