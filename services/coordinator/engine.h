@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -91,6 +92,7 @@ class Engine {
   void leave(Now now, const std::string& worker_id, const std::string& reason);
   void exchange(const v1::ExchangeRequest& request, Ticket ticket);
   void forget_exchange(Ticket ticket) { rendezvous_.forget(ticket); }
+  // Those that are here, and those that come later: the last agents may still be starting.
   void dismiss_workers(const std::string& reason);
   std::vector<const Worker*> workers() const { return registry_.all(); }
 
@@ -120,6 +122,7 @@ class Engine {
   void explain_waiting(const std::vector<Want>& wants, const Pool& pool);
   v1::Assignment assignment(const JobRecord& record, const Member& member) const;
 
+  void dismiss(const std::string& worker_id);
   void adopt(Now now, const Worker& worker);
   void on_started(JobRecord& record, const v1::StartReport& report);
   void on_step(JobRecord& record, const v1::StepReport& report);
@@ -137,6 +140,7 @@ class Engine {
 
   EngineOptions options_;
   std::int64_t epoch_;
+  std::optional<std::string> dismissal_;  // the reason
   Clock::Steady reconnect_until_;
   Clock::Steady last_tick_;
   std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first

@@ -32,6 +32,7 @@ std::string Engine::connect(Now now, const v1::Register& identity) {
   message.mutable_welcome()->set_worker_id(id);
   message.mutable_welcome()->set_epoch(epoch_);
   send(id, std::move(message));
+  if (dismissal_) dismiss(id);
   adopt(now, worker);
   settle(now);
   return id;
@@ -206,11 +207,14 @@ void Engine::exchange(const v1::ExchangeRequest& request, Ticket ticket) {
 }
 
 void Engine::dismiss_workers(const std::string& reason) {
-  for (const Worker* worker : registry_.all()) {
-    v1::CoordinatorMessage message;
-    message.mutable_shutdown()->set_reason(reason);
-    send(worker->id, std::move(message));
-  }
+  dismissal_ = reason;
+  for (const Worker* worker : registry_.all()) dismiss(worker->id);
+}
+
+void Engine::dismiss(const std::string& worker_id) {
+  v1::CoordinatorMessage message;
+  message.mutable_shutdown()->set_reason(*dismissal_);
+  send(worker_id, std::move(message));
 }
 
 void Engine::check_silence(Now now) {

@@ -292,6 +292,19 @@ TEST(Engine, FreedWorkersTakeTheNextJob) {
   EXPECT_EQ(run.assignment(run.a).id().job_id(), next);
 }
 
+TEST(Engine, WhoComesAfterTheDismissalIsDismissed) {
+  World world;
+  const std::string early = world.agent("early");
+  world.engine->dismiss_workers("the run has ended");
+  world.flush();
+  const std::string late = world.agent("late");
+  for (const std::string& worker : {early, late}) {
+    ASSERT_EQ(world.inbox[worker].size(), 2U) << worker;
+    EXPECT_TRUE(world.inbox[worker].front().has_welcome());
+    EXPECT_EQ(world.inbox[worker].back().shutdown().reason(), "the run has ended");
+  }
+}
+
 TEST(Engine, NamesAreIdsWhenUnique) {
   World world;
   const std::string id = world.queued(World::spec("run"));
