@@ -38,13 +38,13 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("Trains in one command: a coordinator, N workers and their trainers, from start to end.",
                "mdgen-launch");
-  app.set_version_flag("--version", MDGEN_VERSION);
+  app.set_version_flag("--version", std::string("mdgen-launch ") + MDGEN_VERSION);
   app.require_subcommand(1);
   std::optional<int> n;
   const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   launcher::Programs programs{.worker = here / "mdgen-worker", .trainer = {}, .device = "cpu"};
   app.add_option("-n,--workers", n, "workers on this host (default 1; under mpirun and srun their count)")
-      ->check(CLI::PositiveNumber);
+      ->check(mdgen::positive_number());
   app.add_option("--device", programs.device, "cpu, cuda (each worker its local GPU) or cuda:N")
       ->capture_default_str();
   app.add_option("--trainer", programs.trainer,

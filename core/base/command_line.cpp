@@ -18,7 +18,26 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument) {
   return "unknown argument " + argument + (nearest.empty() ? "" : "; did you mean " + nearest + "?");
 }
 
+template <typename Allowed>
+CLI::Validator number_validator(const std::string& wanted, Allowed allowed) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        double value = 0;
+        const bool is_good = CLI::detail::lexical_cast(text, value) && allowed(value);
+        return is_good ? std::string() : "\"" + text + "\" is not " + wanted;
+      },
+      "");
+}
+
 }  // namespace
+
+CLI::Validator positive_number() {
+  return number_validator("a number above 0", [](double value) { return value > 0; });
+}
+
+CLI::Validator non_negative_number() {
+  return number_validator("a number of at least 0", [](double value) { return value >= 0; });
+}
 
 std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv) {
   try {

@@ -6,7 +6,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace mdgen {
 
@@ -16,5 +17,9 @@ inline constexpr int kExitUsage = 2;
 // after an error. An unknown argument is named before anything that is missing, with the nearest option that
 // there is.
 std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
+
+// Checks of an option's value whose messages people can read.
+CLI::Validator positive_number();
+CLI::Validator non_negative_number();
 
 }  // namespace mdgen

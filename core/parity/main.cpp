@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::ExistingDirectory);
   app.add_option("--case", names, "run this case only (repeatable)")->allow_extra_args(false);
-  app.set_version_flag("--version", MDGEN_VERSION);
+  app.set_version_flag("--version", std::string("mdgen-parity ") + MDGEN_VERSION);
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   try {
     at::set_num_threads(1);  // the cases are small

@@ -40,7 +40,7 @@ void add_options(CLI::App& app, RunOptions& options, bool& no_center) {
       ->needs(atlas);
   app.add_option("--suffix", options.suffix, "end of the file names, before .npy");
   app.add_option("--stride", options.convert.stride, "keep every so many frames")
-      ->check(CLI::PositiveNumber)
+      ->check(mdgen::positive_number())
       ->capture_default_str();
   app.add_option_function<std::string>(
          "--dtype", [&](const std::string& dtype) { options.convert.half = dtype == "float16"; },
@@ -49,7 +49,7 @@ void add_options(CLI::App& app, RunOptions& options, bool& no_center) {
   app.add_flag("--no_center", no_center, "leave the coordinates where frame 0 is, as the original does");
   app.add_flag("--skip_existing", options.skip_existing, "keep the .npy files that are there already");
   app.add_option("--num_workers", options.num_workers, "entries converted at a time")
-      ->check(CLI::PositiveNumber)
+      ->check(mdgen::positive_number())
       ->capture_default_str();
   sim_dir->excludes(top)->excludes(traj);
   top->needs(traj)->needs(name);

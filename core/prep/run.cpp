@@ -58,6 +58,8 @@ class Run {
 
   bool all() {
     std::filesystem::create_directories(options_.outdir);
+    if (options_.write_split.has_parent_path())
+      std::filesystem::create_directories(options_.write_split.parent_path());
     std::vector<std::jthread> workers;
     const std::size_t count = std::min(names_.size(), static_cast<std::size_t>(options_.num_workers));
     for (std::size_t i = 1; i < count; ++i) workers.emplace_back([this] { work(); });

@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
   mdgen::init_logging("coordinator");
   CLI::App app{"Accepts training jobs, gives them to workers, and keeps their records."};
   mdgen::coordinator::ServerOptions options;
-  app.set_version_flag("--version", MDGEN_VERSION);
+  app.set_version_flag("--version", std::string("mdgen-coordinator ") + MDGEN_VERSION);
   app.add_option("--listen", options.listen, "gRPC address, HOST:PORT; port 0: a free one")
       ->capture_default_str();
   app.add_option("--http", options.http, "HTTP address, HOST:PORT; empty: none")->capture_default_str();

@@ -18,8 +18,10 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("mdgen-trainer ") + MDGEN_VERSION);
   app.add_option("--agent_fd", descriptor, "descriptor of the socketpair to the agent")
       ->required()
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--agent_pid", agent, "process id of the agent")->required()->check(CLI::PositiveNumber);
+      ->check(mdgen::non_negative_number());
+  app.add_option("--agent_pid", agent, "process id of the agent")
+      ->required()
+      ->check(mdgen::positive_number());
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
 
   mdgen::init_logging("trainer");

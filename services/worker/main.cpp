@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("Holds one slot: registers with a coordinator and runs the trainers that it assigns.",
                "mdgen-worker");
-  app.set_version_flag("--version", MDGEN_VERSION);
+  app.set_version_flag("--version", std::string("mdgen-worker ") + MDGEN_VERSION);
   mdgen::worker::AgentOptions options;
   std::optional<int> local_rank, local_size;
   double connect_timeout = 30;
@@ -56,15 +56,15 @@ int main(int argc, char** argv) {
   app.add_option("--trainer", options.trainer,
                  "the trainer program (default: mdgen-trainer beside this one)");
   app.add_option("--local_rank", local_rank, "place among the agents of this host (default: the launcher's)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(mdgen::non_negative_number());
   app.add_option("--local_size", local_size, "agents on this host (default: the launcher's)")
-      ->check(CLI::PositiveNumber);
+      ->check(mdgen::positive_number());
   app.add_option("--connect_timeout", connect_timeout, "seconds to wait for the coordinator's first answer")
-      ->check(CLI::PositiveNumber)
+      ->check(mdgen::positive_number())
       ->capture_default_str();
   app.add_option("--give_up_after", give_up_after,
                  "seconds without the coordinator after which to leave; 0: never")
-      ->check(CLI::NonNegativeNumber)
+      ->check(mdgen::non_negative_number())
       ->capture_default_str();
   app.add_option("--owner", owner, "process id of the parent that this agent must not outlive")->group("");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;

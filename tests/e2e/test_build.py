@@ -37,7 +37,7 @@ def test_a_cpu_trainer_loads_no_gpu_collectives():
 def test_help_and_version(program):
     assert subprocess.run([BIN / program, "--help"], capture_output=True, timeout=30).returncode == 0
     version = subprocess.run([BIN / program, "--version"], capture_output=True, text=True, timeout=30)
-    assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout + version.stderr)
+    assert version.returncode == 0 and re.fullmatch(program + r" \d+\.\d+\.\d+\n", version.stdout)
 
 
 @pytest.mark.parametrize("program", WITHOUT_TORCH + WITH_TORCH)

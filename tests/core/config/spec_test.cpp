@@ -169,7 +169,9 @@ TEST(ApplyFlags, SpellingsAndOrder) {
 
 TEST(ApplyFlags, Errors) {
   EXPECT_THAT(flag_error({"--num_frame", "3"}),
-              AllOf(HasSubstr("--num_frame"), HasSubstr("\"--num_frames\"?")));
+              AllOf(HasSubstr("\"--num_frame\" (value: \"3\")"), HasSubstr("\"--num_frames\"?")));
+  EXPECT_THAT(flag_error({"--num_frame=3"}), HasSubstr("\"--num_frame\" (value: \"3\")"));
+  EXPECT_THAT(flag_error({"--num_frame", "--atlas"}), HasSubstr("\"--num_frame\"; did you mean"));
   EXPECT_THAT(flag_error({"--max", "3"}), HasSubstr("unknown flag \"--max\""));
   EXPECT_THAT(flag_error({"--crop", "3.5"}),
               AllOf(HasSubstr("--crop"), HasSubstr("3.5"), HasSubstr("whole number")));
@@ -199,7 +201,8 @@ TEST(ApplyAssignment, PathsLeavesAndErrors) {
   EXPECT_THAT(error("optim.ls=1"), AllOf(HasSubstr("\"optim.ls\""), HasSubstr("did you mean \"optim.lr\"?")));
   EXPECT_THAT(error("optim.lr"), HasSubstr("key=value"));
   EXPECT_THAT(error("optim=1"), HasSubstr("unknown key"));
-  EXPECT_THAT(error("data.lr=1"), HasSubstr("unknown key"));
+  EXPECT_THAT(error("data.lr=1"), AllOf(HasSubstr("unknown key"), HasSubstr("did you mean \"optim.lr\"?")));
+  EXPECT_THAT(error("data.num_layers=1"), HasSubstr("did you mean \"model.num_layers\"?"));
 }
 
 TEST(Resolve, ListsAllThatIsMissing) {

@@ -183,8 +183,8 @@ def test_bad_topologies_are_refused_by_name(raw, tmp_path, old, new, complaint):
 
 
 def test_a_sequence_that_disagrees(raw, tmp_path):
-    prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--atlas", "--write_split", tmp_path / "s.csv")
-    rows = (tmp_path / "s.csv").read_text()
+    prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--atlas", "--write_split", tmp_path / "splits" / "s.csv")
+    rows = (tmp_path / "splits" / "s.csv").read_text()
     (tmp_path / "bad.csv").write_text(rows[:-2] + "\n")
     out = tmp_path / "other"
     log = prep("--sim_dir", raw, "--outdir", out, "--atlas", "--split", tmp_path / "bad.csv", ok=False)
@@ -224,6 +224,13 @@ def empty_of_xtc(raw):
 def test_usage_errors_exit_with_2(words, tmp_path):
     assert subprocess.run([PREP, *words], capture_output=True, cwd=tmp_path).returncode == 2
     assert outputs(tmp_path) == []
+
+
+def test_a_stride_that_is_none_is_named(tmp_path):
+    for wrong in ("0", "-1", "many"):
+        done = subprocess.run([PREP, "--sim_dir", "x", "--outdir", "o", "--stride", wrong], capture_output=True,
+                              text=True, cwd=tmp_path)
+        assert f'--stride: "{wrong}" is not a number above 0' in done.stderr
 
 
 def test_help_and_version():
