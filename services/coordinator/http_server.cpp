@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <charconv>
+#include <chrono>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -13,6 +14,8 @@ namespace mdgen::coordinator {
 namespace {
 
 constexpr const char* kJson = "application/json";
+// How long a silent connection may hold one of the few threads, and with it the server's end.
+constexpr std::chrono::seconds kClientPatience{1};
 
 void reply(httplib::Response& response, int status, const std::string& body) {
   response.status = status;
@@ -76,6 +79,9 @@ HttpServer::HttpServer(Coordinator& coordinator, const std::string& address)
   const HostPort wanted = parse_address("http", address);
   server_->set_socket_options(no_reuse_of_ports);
   server_->new_task_queue = [] { return new httplib::ThreadPool(8); };  // httplib deletes it
+  server_->set_keep_alive_timeout(kClientPatience.count());
+  server_->set_read_timeout(kClientPatience);
+  server_->set_write_timeout(kClientPatience);
   route(coordinator);
   int port = wanted.port;
   const bool bound = port == 0 ? (port = server_->bind_to_any_port(wanted.host)) > 0
