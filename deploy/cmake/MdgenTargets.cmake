@@ -73,6 +73,7 @@ function(mdgen_test name)
     TEST_PREFIX "${name}."
     DISCOVERY_TIMEOUT 120
     DISCOVERY_MODE PRE_TEST
+    NO_PRETTY_VALUES
     PROPERTIES ${properties})
 endfunction()
 
