@@ -54,7 +54,8 @@ class AgentLoop {
         program_(find_trainer(options)),
         registration_(describe_host()),
         link_(options.coordinator, link_handlers()),
-        core_({.beat_interval = options.beat_interval,
+        core_({.coordinator = options.coordinator,
+               .beat_interval = options.beat_interval,
                .connect_timeout = options.connect_timeout,
                .give_up_after = options.give_up_after},
               clock_.steady()) {

@@ -51,7 +51,7 @@ void AgentCore::on(const Tick&) {
   }
   if (contact_deadline_ && now_ >= *contact_deadline_) {
     const auto waited = ever_registered_ ? config_.give_up_after : config_.connect_timeout;
-    spdlog::error("no coordinator has taken this agent in within {} s",
+    spdlog::error("the coordinator at {} has not taken this agent in within {} s", config_.coordinator,
                   std::chrono::duration<double>(waited).count());
     return begin_leaving(1, "no coordinator");
   }

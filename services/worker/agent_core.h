@@ -83,6 +83,7 @@ using Action = std::variant<OpenLink, AbandonLink, LinkUp, Send, Spawn, Tell, Ki
 class AgentCore {
  public:
   struct Config {
+    std::string coordinator{};  // its address, for messages
     std::chrono::milliseconds beat_interval{1000};
     std::chrono::milliseconds connect_timeout{30000};
     std::chrono::milliseconds give_up_after{0};  // without the coordinator; 0: never
