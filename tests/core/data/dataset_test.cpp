@@ -87,12 +87,8 @@ TEST(Dataset, GoldenGeometry_FromArrayToFeatures) {
 
 // A whole batch of the reference's loader, padding included.
 TEST(Dataset, GoldenBatch_FromArraysToBatch) {
-  const std::filesystem::path source = MDGEN_SOURCE_DIR;
-  std::filesystem::path path = source / "tests/golden/sim.safetensors";
-  if (!std::filesystem::exists(path)) path = source / "../shared/golden/sim.safetensors";
-  if (!std::filesystem::exists(path))
-    GTEST_SKIP() << "needs sim.safetensors in tests/golden or ../shared/golden";
-  const format::SafetensorsFile file(path);
+  const format::SafetensorsFile file(std::filesystem::path(MDGEN_SOURCE_DIR) /
+                                     "tests/golden/sim.safetensors");
   const at::Tensor atom14 = golden(file, "batch.atom14");
   const at::Tensor mask = golden(file, "batch.mask");
   const at::Tensor types = golden(file, "batch.seqres");
