@@ -25,7 +25,22 @@ struct ModelConfig {
   bool prepend_ipa = false;
   bool abs_pos_emb = false;
   bool abs_time_emb = false;
+  bool no_rope = false;
+  bool hyena = false;           // along time
+  bool interleave_ipa = false;  // IPA in each layer
+  bool no_aa_emb = false;
+  double dropout = 0;  // on attention and IPA probabilities
+  bool grad_checkpointing = false;
+  // What the model is given: it decides which frames and relative frames IPA sees.
   bool sim_condition = false;
+  bool tps_condition = false;
+  bool inpainting = false;
+  bool mpnn = false;
+  bool dynamic_mpnn = false;
+  bool design = false;  // the last 20 channels are a point of the simplex over residue types
+  // Keeps what the reference computes where it is wrong: Hyena's filter runs backwards in time (B18), and
+  // without rotary embedding padding is attended to (B19).
+  bool reference_compat = false;
   std::int64_t num_frames = 50;  // rows of the time embedding
   std::int64_t crop = 256;       // rows of the position embedding
 };
@@ -38,7 +53,11 @@ struct Conditioning {
   protein::Rigid end_frames;    // (B, L)
   at::Tensor x_cond;            // (B, T, L, C)
   at::Tensor x_cond_mask;       // (B, T, L) int64
-  at::Tensor aatype;            // (B, L) int64
+  at::Tensor aatype;            // (B, L) int64; 20 is "hidden"
+  // What dropout's draws are keyed by, so that they depend neither on padding nor on who computes the sample.
+  // Undefined: no dropout.
+  at::Tensor dropout_key;    // (B) int64
+  at::Tensor first_residue;  // (B) int64: the number in the protein of the sample's first residue
 };
 
 class LatentModelImpl : public torch::nn::Module {

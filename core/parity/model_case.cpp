@@ -4,8 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/config/spec.h"
+#include "core/objective/objective.h"
 #include "core/parity/case.h"
-#include "core/train/objective.h"
 #include "core/train/optimizer.h"
 
 namespace mdgen::parity {
@@ -43,17 +43,17 @@ struct Setting {
       : spec(job_spec(golden)),
         transport(spec.transport()),
         model(model::model_config(spec)),
-        prepared(train::prepare(batch_of(golden), spec.model())) {
+        prepared(objective::prepare(batch_of(golden), spec.model())) {
     train::load_state_dict(*model, golden.under("param."));
   }
 
   v1::JobSpec spec;
   transport::Transport transport;
   model::LatentModel model;
-  train::Prepared prepared;
+  objective::Prepared prepared;
 };
 
-void compare_prepared(const GoldenFile& golden, const train::Prepared& prepared, Family& family) {
+void compare_prepared(const GoldenFile& golden, const objective::Prepared& prepared, Family& family) {
   const model::Conditioning& given = prepared.conditioning;
   family.compare_all({{"latents", prepared.latents},
                       {"loss_mask", prepared.loss_mask},
@@ -107,8 +107,8 @@ void compare_gradients(const GoldenFile& golden, const torch::nn::Module& model,
 }
 
 void run_step(const GoldenFile& golden, Setting& setting, Result& result) {
-  const transport::Losses losses = train::training_losses(setting.model, setting.transport, setting.prepared,
-                                                          golden.at("draw.t"), golden.at("draw.x0"));
+  const transport::Losses losses = objective::training_losses(
+      setting.model, setting.transport, setting.prepared, golden.at("draw.t"), golden.at("draw.x0"));
   const at::Tensor loss = losses.per_sample.mean();
   loss.backward();
   compare_outputs(golden, losses, loss, result);
@@ -144,9 +144,9 @@ void run_training(const GoldenFile& golden, Setting& setting, Family& family) {
   for (std::int64_t step = 0; step < steps; ++step) {
     setting.model->zero_grad();
     for (std::int64_t part = step * parts; part < (step + 1) * parts; ++part) {
-      const at::Tensor loss =
-          train::training_losses(setting.model, setting.transport, setting.prepared, times[part], noise[part])
-              .per_sample.mean();
+      const at::Tensor loss = objective::training_losses(setting.model, setting.transport, setting.prepared,
+                                                         times[part], noise[part])
+                                  .per_sample.mean();
       (loss / static_cast<double>(parts)).backward();
       losses.push_back(loss.detach());
     }

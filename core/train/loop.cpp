@@ -11,11 +11,11 @@
 #include "core/config/spec.h"
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
+#include "core/objective/objective.h"
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
 #include "core/train/lease.h"
 #include "core/train/numerics.h"
-#include "core/train/objective.h"
 #include "core/train/recorder.h"
 #include "core/train/resume.h"
 #include "core/train/run_state.h"
@@ -73,7 +73,7 @@ class Run {
         total_steps_(plan_.total_steps()),
         plan_digest_(data::plan_digest(plan_.inputs())),
         spec_digest_(config::spec_digest(spec_)),
-        train_data_(spec_, assignment.manifest().train(), latent_channels(spec_.model())),
+        train_data_(spec_, assignment.manifest().train(), objective::latent_channels(spec_.model())),
         state_(spec_, device) {}
 
   v1::FinishReport execute() {
@@ -135,8 +135,8 @@ class Run {
 void Run::begin() {
   phase(v1::TRAINER_PHASE_INIT);
   if (!spec_.loop().no_validate() && assignment_.manifest().val().entries_size() > 0) {
-    val_data_ =
-        std::make_unique<data::Dataset>(spec_, assignment_.manifest().val(), latent_channels(spec_.model()));
+    val_data_ = std::make_unique<data::Dataset>(spec_, assignment_.manifest().val(),
+                                                objective::latent_channels(spec_.model()));
   }
   const Start start = resume(assignment_, plan_digest_, state_, collective_, device_);
   require_equal_digests(collective_, device_, "the state after step " + std::to_string(applied()),

@@ -7,16 +7,16 @@
 #include <string>
 
 #include "core/base/text.h"
-#include "core/train/objective.h"
+#include "core/objective/objective.h"
 #include "core/train/optimizer.h"
 
 namespace mdgen::train {
 
 at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::ModelSpec& spec,
                        const data::Batch& batch) {
-  const Prepared prepared = prepare(batch, spec);
+  const objective::Prepared prepared = objective::prepare(batch, spec);
   const at::Tensor t = transport.flow_time(batch.flow_time);
-  return training_losses(state.model(), transport, prepared, t, batch.noise).per_sample.sum();
+  return objective::training_losses(state.model(), transport, prepared, t, batch.noise).per_sample.sum();
 }
 
 namespace {

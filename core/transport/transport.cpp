@@ -12,8 +12,6 @@ namespace {
 // VP: the noise schedule's ends (reference: path.py VPCPlan).
 constexpr double kBetaMin = 0.1;
 constexpr double kBetaMax = 20.0;
-constexpr double kVpMargin = 1e-5;
-constexpr double kScoreMargin = 1e-3;
 constexpr double kHalfPi = std::numbers::pi / 2;
 
 // log alpha of the VP path and its derivative.
@@ -21,20 +19,6 @@ Coefficient vp_log_alpha(const at::Tensor& t) {
   const at::Tensor rest = 1 - t;
   return {-0.25 * rest.square() * (kBetaMax - kBetaMin) - 0.5 * rest * kBetaMin,
           0.5 * rest * (kBetaMax - kBetaMin) + 0.5 * kBetaMin};
-}
-
-PathType path_type(const std::string& name) {
-  if (name == "Linear") return PathType::kLinear;
-  if (name == "GVP" || name.empty()) return PathType::kGvp;
-  if (name == "VP") return PathType::kVp;
-  throw Error(ErrorCode::kInvalidArgument, "path_type " + name + ": must be Linear, GVP or VP");
-}
-
-Prediction prediction_type(const std::string& name) {
-  if (name == "velocity" || name.empty()) return Prediction::kVelocity;
-  if (name == "score") return Prediction::kScore;
-  if (name == "noise") return Prediction::kNoise;
-  throw Error(ErrorCode::kInvalidArgument, "prediction " + name + ": must be velocity, score or noise");
 }
 
 at::Tensor masked_mean(const at::Tensor& values, const at::Tensor& mask) {
@@ -74,14 +58,7 @@ Coefficient sigma(PathType path, const at::Tensor& t) {
   throw Error(ErrorCode::kInternal, "unknown path type");
 }
 
-TimeRange training_time_range(PathType path, Prediction prediction) {
-  if (path == PathType::kVp) return {0, 1 - kVpMargin};
-  if (prediction == Prediction::kVelocity) return {0, 1};
-  return {kScoreMargin, 1 - kScoreMargin};
-}
-
-Transport::Transport(const v1::TransportSpec& spec)
-    : Transport(path_type(spec.path_type()), prediction_type(spec.prediction())) {}
+Transport::Transport(const v1::TransportSpec& spec) : Transport(path_type(spec), prediction_type(spec)) {}
 
 at::Tensor Transport::flow_time(const at::Tensor& uniform) const {
   const TimeRange range = training_time_range(path_, prediction_);

@@ -5,14 +5,11 @@
 #include <torch/torch.h>
 
 #include <functional>
-#include <string>
 
+#include "core/transport/time_range.h"
 #include "mdgen/v1/job_spec.pb.h"
 
 namespace mdgen::transport {
-
-enum class PathType { kLinear, kGvp, kVp };
-enum class Prediction { kVelocity, kScore, kNoise };
 
 struct Coefficient {
   at::Tensor value;       // (B, 1, 1, 1)
@@ -21,20 +18,18 @@ struct Coefficient {
 Coefficient alpha(PathType path, const at::Tensor& t);  // t broadcastable, as is the result
 Coefficient sigma(PathType path, const at::Tensor& t);
 
-struct TimeRange {
-  double begin = 0;
-  double end = 1;
-};
-// Where training draws t: [0, 1] for Linear and GVP with velocity, [1e-3, 1 - 1e-3] for their score and
-// noise, [0, 1 - 1e-5] for VP (reference: transport.py check_interval).
-TimeRange training_time_range(PathType path, Prediction prediction);
-
 struct Losses {
-  at::Tensor per_sample;  // (B): masked mean over T, L, C
-  at::Tensor t;           // (B)
-  at::Tensor xt;          // (B, T, L, C)
-  at::Tensor ut;          // (B, T, L, C)
-  at::Tensor output;      // (B, T, L, C)
+  at::Tensor per_sample;  // (B): masked mean over T, L, C; under design its weighted sum with the sequence's
+  // Under design only: per sample, the masked mean of the continuous channels (undefined for mpnn and
+  // dynamic_mpnn, which have none) and the cross-entropy of the sequence; and the logits: (B, T, L, 20), for
+  // mpnn and dynamic_mpnn (B, 1, L, 20).
+  at::Tensor continuous;  // (B)
+  at::Tensor discrete;    // (B)
+  at::Tensor logits;
+  at::Tensor t;       // (B)
+  at::Tensor xt;      // (B, T, L, C)
+  at::Tensor ut;      // (B, T, L, C)
+  at::Tensor output;  // (B, T, L, C)
 };
 
 class Transport {

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "core/data/dataset.h"
-#include "core/train/objective.h"
+#include "core/objective/objective.h"
 #include "core/train/step_feed.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/train_run.h"
@@ -126,7 +126,8 @@ TEST_P(TrainingOnRanks, OtherInitialWeights_AreRefusedNamingTheRank) {
 TEST_P(TrainingOnRanks, SharesOfAStep_CoverItOnce) {
   const v1::JobSpec resolved = spec("shares");
   const v1::Assignment assignment = mdgen::testing::assignment_for(resolved);
-  const data::Dataset dataset(resolved, assignment.manifest().train(), latent_channels(resolved.model()));
+  const data::Dataset dataset(resolved, assignment.manifest().train(),
+                              objective::latent_channels(resolved.model()));
   data::RunPlan plan(data::plan_inputs(resolved, assignment.manifest()));
   for (std::int64_t step = 0; step < plan.total_steps(); ++step) {
     std::multiset<std::uint32_t> seen;

@@ -8,7 +8,7 @@
 #include "core/transport/transport.h"
 #include "mdgen/v1/job_spec.pb.h"
 
-namespace mdgen::train {
+namespace mdgen::objective {
 
 struct Prepared {
   at::Tensor latents;    // (B, T, L, C): frame offsets (quaternion with w >= 0, translation) and torsions
@@ -24,4 +24,4 @@ int latent_channels(const v1::ModelSpec& spec);
 transport::Losses training_losses(model::LatentModel& model, const transport::Transport& transport,
                                   const Prepared& prepared, const at::Tensor& t, const at::Tensor& x0);
 
-}  // namespace mdgen::train
+}  // namespace mdgen::objective

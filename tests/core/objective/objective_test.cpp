@@ -1,10 +1,10 @@
-#include "core/train/objective.h"
+#include "core/objective/objective.h"
 
 #include <gtest/gtest.h>
 
 #include "core/protein/rigid.h"
 
-namespace mdgen::train {
+namespace mdgen::objective {
 namespace {
 
 constexpr std::int64_t kBatch = 2;
@@ -109,4 +109,4 @@ TEST(TrainingLossesTest, AFreshModelsLossIsThePlainMaskedMean) {
 }
 
 }  // namespace
-}  // namespace mdgen::train
+}  // namespace mdgen::objective

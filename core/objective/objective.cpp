@@ -1,8 +1,8 @@
-#include "core/train/objective.h"
+#include "core/objective/objective.h"
 
 #include "core/protein/rigid.h"
 
-namespace mdgen::train {
+namespace mdgen::objective {
 namespace {
 
 constexpr int kFrameChannels = 7;     // quaternion, translation
@@ -53,4 +53,4 @@ transport::Losses training_losses(model::LatentModel& model, const transport::Tr
   return transport.training_losses(predict, prepared.latents, x0, t, prepared.loss_mask);
 }
 
-}  // namespace mdgen::train
+}  // namespace mdgen::objective

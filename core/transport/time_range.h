@@ -1,0 +1,26 @@
+// What of the transport is plain numbers: who only plans and draws needs no tensors. No LibTorch.
+#pragma once
+
+#include "mdgen/v1/job_spec.pb.h"
+
+namespace mdgen::transport {
+
+enum class PathType { kLinear, kGvp, kVp };
+enum class Prediction { kVelocity, kScore, kNoise };
+
+// By the spec's names; throws Error(kInvalidArgument) for another one.
+PathType path_type(const v1::TransportSpec& spec);
+Prediction prediction_type(const v1::TransportSpec& spec);
+
+struct TimeRange {
+  double begin = 0;
+  double end = 1;
+};
+// Where training draws t: [0, 1] for Linear and GVP with velocity, [1e-3, 1 - 1e-3] for their score and
+// noise, [0, 1 - 1e-5] for VP (reference: transport.py check_interval).
+TimeRange training_time_range(PathType path, Prediction prediction);
+
+// A uniform draw in [0, 1) to a flow time in the range, in float32 as the step computes it.
+float flow_time(const TimeRange& range, float uniform);
+
+}  // namespace mdgen::transport
