@@ -1,6 +1,7 @@
 #include "core/model/latent_model.h"
 
 #include <string>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/model/attention.h"
@@ -68,6 +69,7 @@ struct LatentModelImpl::Parts {
   TimestepEmbedder t_embedder;
   at::Tensor pos_embed;   // (1, crop, C), with abs_pos_emb
   at::Tensor time_embed;  // (1, num_frames, C), with abs_time_emb
+  IpaListener ipa_listener;
 };
 
 at::Tensor LatentModelImpl::Parts::embed(const at::Tensor& x, const Conditioning& given) {
@@ -141,11 +143,17 @@ void LatentModelImpl::initialize(std::uint64_t seed) {
   }
 }
 
+void LatentModelImpl::set_ipa_listener(IpaListener listener) { parts_->ipa_listener = std::move(listener); }
+
 at::Tensor LatentModelImpl::forward(const at::Tensor& x, const at::Tensor& t, const Conditioning& given) {
   Parts& parts = *parts_;
   at::Tensor tokens = parts.embed(x, given);
   const at::Tensor time = parts.t_embedder(t * parts.config.time_multiplier);
-  if (parts.config.prepend_ipa) tokens = tokens + parts.run_ipa(time, given).unsqueeze(1);
+  if (parts.config.prepend_ipa) {
+    const at::Tensor ipa = parts.run_ipa(time, given);
+    if (parts.ipa_listener) parts.ipa_listener(t, ipa.detach(), given.mask.select(1, 0));
+    tokens = tokens + ipa.unsqueeze(1);
+  }
 
   const at::Tensor residue_bias = key_bias(given.mask.flatten(0, 1));
   const at::Tensor frame_bias = key_bias(given.mask.transpose(1, 2).flatten(0, 1));

@@ -6,6 +6,8 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 #include "core/protein/rigid.h"
 #include "mdgen/v1/job_spec.pb.h"
@@ -60,6 +62,11 @@ struct Conditioning {
   at::Tensor first_residue;  // (B) int64: the number in the protein of the sample's first residue
 };
 
+// Is shown what the prepended IPA adds to every frame's tokens: t (B) as given to forward, ipa_output (B, L,
+// C) without a graph, mask (B, L).
+using IpaListener =
+    std::function<void(const at::Tensor& t, const at::Tensor& ipa_output, const at::Tensor& mask)>;
+
 class LatentModelImpl : public torch::nn::Module {
  public:
   explicit LatentModelImpl(const ModelConfig& config);
@@ -71,6 +78,10 @@ class LatentModelImpl : public torch::nn::Module {
 
   // x (B, T, L, C), t (B) -> (B, T, L, C).
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Conditioning& conditioning);
+
+  // From now on every forward calls `listener` once, on its own thread; an empty one ends it. Without
+  // prepend_ipa nothing is called.
+  void set_ipa_listener(IpaListener listener);
 
  private:
   struct Parts;

@@ -10,9 +10,10 @@
 namespace mdgen::sample {
 
 struct Sampled {
-  at::Tensor latents;  // (B, T, L, C), design's 20 sequence channels included; undefined for mpnn, dynamic_mpnn
-  at::Tensor atom14;   // (B, T, L, 14, 3) Å
-  at::Tensor aatype;   // (B, T, L) int64: the given sequence, under design the generated one
+  at::Tensor
+      latents;  // (B, T, L, C), design's 20 sequence channels included; undefined for mpnn, dynamic_mpnn
+  at::Tensor atom14;  // (B, T, L, 14, 3) Å
+  at::Tensor aatype;  // (B, T, L) int64: the given sequence, under design the generated one
 };
 
 // `batch` says what is given, as in training; `batch.noise` (B, T, L, C without the sequence) and, under

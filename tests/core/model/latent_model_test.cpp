@@ -163,6 +163,23 @@ TEST(LatentModelTest, BatchMatesAndPaddingHaveNoInfluence) {
   EXPECT_TRUE(at::allclose(model->forward(x, second(in.t), alone).slice(2, 0, 3), expected, 1e-5, 1e-5));
 }
 
+TEST(LatentModelTest, ShowsTheListenerWhatIpaGives) {
+  LatentModel model = open_model(full_config());
+  const Inputs in;
+  std::vector<std::vector<at::Tensor>> shown;
+  model->set_ipa_listener([&](const at::Tensor& t, const at::Tensor& ipa, const at::Tensor& mask) {
+    shown.push_back({t, ipa, mask});
+  });
+  const at::Tensor heard = model->forward(in.x, in.t, in.given);
+  model->set_ipa_listener({});
+  EXPECT_TRUE(at::equal(model->forward(in.x, in.t, in.given), heard));
+  ASSERT_EQ(shown.size(), 1U);
+  EXPECT_TRUE(at::equal(shown[0][0], in.t));
+  EXPECT_EQ(shown[0][1].sizes(), (std::vector<std::int64_t>{kBatch, kLength, 16}));
+  EXPECT_FALSE(shown[0][1].requires_grad());
+  EXPECT_TRUE(at::equal(shown[0][2], in.given.mask.select(1, 0)));
+}
+
 TEST(LatentModelTest, PositionTablesAreCutToTheSample) {
   const torch::NoGradGuard no_grad;
   ModelConfig small = full_config();
