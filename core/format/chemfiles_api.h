@@ -21,11 +21,17 @@ chfl_status chfl_set_warning_callback(chfl_warning_callback callback);
 void chfl_free(const void* object);
 
 CHFL_TRAJECTORY* chfl_trajectory_open(const char* path, char mode);
+CHFL_TRAJECTORY* chfl_trajectory_with_format(const char* path, char mode, const char* format);
+chfl_status chfl_trajectory_write(CHFL_TRAJECTORY* trajectory, const CHFL_FRAME* frame);
 void chfl_trajectory_close(const CHFL_TRAJECTORY* trajectory);
 chfl_status chfl_trajectory_nsteps(CHFL_TRAJECTORY* trajectory, std::uint64_t* steps);
 chfl_status chfl_trajectory_read_step(CHFL_TRAJECTORY* trajectory, std::uint64_t step, CHFL_FRAME* frame);
 
 CHFL_FRAME* chfl_frame();
+chfl_status chfl_frame_resize(CHFL_FRAME* frame, std::uint64_t atoms);
+chfl_status chfl_frame_set_step(CHFL_FRAME* frame, std::uint64_t step);
+chfl_status chfl_frame_set_property(CHFL_FRAME* frame, const char* name, const CHFL_PROPERTY* property);
+CHFL_PROPERTY* chfl_property_double(double value);
 chfl_status chfl_frame_positions(CHFL_FRAME* frame, chfl_vector3d** positions, std::uint64_t* atoms);
 
 CHFL_TOPOLOGY* chfl_topology_from_frame(const CHFL_FRAME* frame);

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
+
+#include "core/format/partial_file.h"
 
 namespace mdgen::format {
 
@@ -24,14 +27,12 @@ class NpyWriter {
   // Gives the finished file its name, replacing an older one.
   void publish();
 
-  const std::filesystem::path& file() const { return file_; }
+  const std::filesystem::path& file() const { return partial_->file(); }
 
  private:
   void write(std::string_view bytes);
 
-  std::filesystem::path file_;
-  std::filesystem::path partial_;
-  int fd_ = -1;
+  std::unique_ptr<PartialFile> partial_;
   std::size_t missing_ = 0;  // bytes of data
 };
 

@@ -140,7 +140,11 @@ std::optional<std::size_t> pdb_frames(const std::filesystem::path& file, std::sp
 }  // namespace
 
 std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file) {
-  const std::string extension = file.extension();
+  return count_whole_frames(file, file.extension());
+}
+
+std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file,
+                                              const std::string& extension) {
   const bool is_pdb = extension == ".pdb" || extension == ".ent";
   if (!is_pdb && extension != ".xtc" && extension != ".trr" && extension != ".dcd") return std::nullopt;
   const MappedFile mapped(file);

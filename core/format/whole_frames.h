@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace mdgen::format {
 
@@ -13,5 +14,8 @@ namespace mdgen::format {
 // is cut short, and for a PDB without atoms. A DCD whose header counts other frames than the file holds is a
 // warning: programs that were stopped leave such files behind.
 std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file);
+// The same for a file whose name does not tell its format.
+std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file,
+                                              const std::string& extension);
 
 }  // namespace mdgen::format

@@ -18,6 +18,7 @@ class Atom14Trajectory {
 
   std::size_t frames() const { return frames_; }
   std::size_t residues() const { return types_.size(); }
+  std::span<const float> coordinates() const { return coordinates_; }
   std::span<const int> types() const { return types_; }
   int type(std::size_t residue) const { return types_[residue]; }
   std::array<double, 3> position(std::size_t frame, std::size_t residue, std::size_t atom) const;

@@ -166,8 +166,8 @@ std::vector<double> ca_rmsf(const Atom14Trajectory& trajectory) {
 
 double pearson(std::span<const double> a, std::span<const double> b) {
   if (a.size() != b.size())
-    throw Error(ErrorCode::kInternal, "correlation of " + std::to_string(a.size()) + " values with " +
-                                          std::to_string(b.size()));
+    throw Error(ErrorCode::kInternal,
+                "correlation of " + std::to_string(a.size()) + " values with " + std::to_string(b.size()));
   if (a.size() < 2) return kNaN;
   const auto n = static_cast<double>(a.size());
   double mean_a = 0;
