@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kVpMargin = 1e-5;
 constexpr double kScoreMargin = 1e-3;
+constexpr double kSamplingMargin = 1e-3;
 
 }  // namespace
 
@@ -32,6 +33,12 @@ TimeRange training_time_range(PathType path, Prediction prediction) {
   if (path == PathType::kVp) return {0, 1 - kVpMargin};
   if (prediction == Prediction::kVelocity) return {0, 1};
   return {kScoreMargin, 1 - kScoreMargin};
+}
+
+TimeRange sampling_time_range(PathType path, Prediction prediction) {
+  if (path == PathType::kVp) return {0, 1 - kSamplingMargin};
+  if (prediction == Prediction::kVelocity) return {0, 1};
+  return {kSamplingMargin, 1 - kSamplingMargin};
 }
 
 float flow_time(const TimeRange& range, float uniform) {

@@ -20,6 +20,9 @@ struct TimeRange {
 // noise, [0, 1 - 1e-5] for VP (reference: transport.py check_interval).
 TimeRange training_time_range(PathType path, Prediction prediction);
 
+// What a sampler integrates over: as in training, but for VP to 1 - 1e-3 (check_interval with eval).
+TimeRange sampling_time_range(PathType path, Prediction prediction);
+
 // A uniform draw in [0, 1) to a flow time in the range, in float32 as the step computes it.
 float flow_time(const TimeRange& range, float uniform);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 
@@ -19,6 +20,26 @@ Coefficient vp_log_alpha(const at::Tensor& t) {
   const at::Tensor rest = 1 - t;
   return {-0.25 * rest.square() * (kBetaMax - kBetaMin) - 0.5 * rest * kBetaMin,
           0.5 * rest * (kBetaMax - kBetaMin) + 0.5 * kBetaMin};
+}
+
+// alpha'/alpha, by the closed form of each path (reference: compute_d_alpha_alpha_ratio_t).
+at::Tensor alpha_ratio(PathType path, const at::Tensor& t) {
+  switch (path) {
+    case PathType::kLinear:
+      return 1 / t;
+    case PathType::kGvp:
+      return kHalfPi / at::tan(t * kHalfPi);
+    case PathType::kVp:
+      return vp_log_alpha(t).derivative;
+  }
+  throw Error(ErrorCode::kInternal, "unknown path type");
+}
+
+// What the score is multiplied with in the probability flow. VP: beta(t) / 2, which is also (log alpha)'.
+at::Tensor score_factor(PathType path, const at::Tensor& t) {
+  if (path == PathType::kVp) return vp_log_alpha(t).derivative;
+  const Coefficient s = sigma(path, t);
+  return alpha_ratio(path, t) * s.value.square() - s.value * s.derivative;
 }
 
 at::Tensor masked_mean(const at::Tensor& values, const at::Tensor& mask) {
@@ -56,6 +77,16 @@ Coefficient sigma(PathType path, const at::Tensor& t) {
     }
   }
   throw Error(ErrorCode::kInternal, "unknown path type");
+}
+
+at::Tensor velocity_from_prediction(PathType path, Prediction prediction, const at::Tensor& output,
+                                    const at::Tensor& x, const at::Tensor& t) {
+  if (prediction == Prediction::kVelocity) return output;
+  std::vector<std::int64_t> broadcast(static_cast<std::size_t>(x.dim()), 1);
+  broadcast.front() = -1;
+  const at::Tensor time = t.view(broadcast);
+  const at::Tensor score = prediction == Prediction::kScore ? output : output / -sigma(path, time).value;
+  return alpha_ratio(path, time) * x + score_factor(path, time) * score;
 }
 
 Transport::Transport(const v1::TransportSpec& spec) : Transport(path_type(spec), prediction_type(spec)) {}

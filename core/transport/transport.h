@@ -18,6 +18,13 @@ struct Coefficient {
 Coefficient alpha(PathType path, const at::Tensor& t);  // t broadcastable, as is the result
 Coefficient sigma(PathType path, const at::Tensor& t);
 
+// The velocity of the probability flow at x (B, …) and t (B) that a model's output stands for (reference:
+// get_drift): the output itself, or for a score s, which a noise prediction e is as s = -e / sigma,
+//   dx/dt = (alpha'/alpha) x + ((alpha'/alpha) sigma^2 - sigma sigma') s
+// (VP: both coefficients from its schedule). Not defined at t = 0 of Linear and GVP, nor where sigma is 0.
+at::Tensor velocity_from_prediction(PathType path, Prediction prediction, const at::Tensor& output,
+                                    const at::Tensor& x, const at::Tensor& t);
+
 struct Losses {
   at::Tensor per_sample;  // (B): masked mean over T, L, C; under design its weighted sum with the sequence's
   // Under design only: per sample, the masked mean of the continuous channels (undefined for mpnn and

@@ -62,6 +62,39 @@ TEST(TimeRangeTest, FollowsPathAndPrediction) {
   }
 }
 
+TEST(TimeRangeTest, SamplingStopsShortWhereTheDriftIsNotDefined) {
+  for (const Prediction prediction : kPredictions) {
+    const TimeRange vp = sampling_time_range(PathType::kVp, prediction);
+    EXPECT_DOUBLE_EQ(vp.begin, 0);
+    EXPECT_DOUBLE_EQ(vp.end, 1 - 1e-3);
+    for (const PathType path : {PathType::kLinear, PathType::kGvp}) {
+      const TimeRange range = sampling_time_range(path, prediction);
+      const double margin = prediction == Prediction::kVelocity ? 0 : 1e-3;
+      EXPECT_DOUBLE_EQ(range.begin, margin);
+      EXPECT_DOUBLE_EQ(range.end, 1 - margin);
+    }
+  }
+}
+
+// With data and noise both normal, x_t is normal with the variance alpha^2 + sigma^2, its score is -x_t over
+// it, and the flow that keeps that law moves x_t by half the variance's logarithmic derivative.
+TEST(DriftTest, EveryPredictionGivesTheProbabilityFlowsVelocity) {
+  at::manual_seed(1);
+  const at::Tensor t = at::tensor({0.05, 0.4, 0.9}, at::kDouble);
+  const at::Tensor x = at::randn({3, 2, 4, 5}, at::kDouble);
+  const at::Tensor time = t.view({-1, 1, 1, 1});
+  for (const PathType path : kPaths) {
+    const Coefficient a = alpha(path, time), s = sigma(path, time);
+    const at::Tensor variance = a.value.square() + s.value.square();
+    const at::Tensor score = -x / variance;
+    const at::Tensor noise = -s.value * score;
+    const at::Tensor velocity = x * (a.value * a.derivative + s.value * s.derivative) / variance;
+    EXPECT_LT(worst(velocity_from_prediction(path, Prediction::kVelocity, velocity, x, t), velocity), 1e-15);
+    EXPECT_LT(worst(velocity_from_prediction(path, Prediction::kScore, score, x, t), velocity), 1e-11);
+    EXPECT_LT(worst(velocity_from_prediction(path, Prediction::kNoise, noise, x, t), velocity), 1e-11);
+  }
+}
+
 TEST(TransportTest, FlowTimeSpansItsRange) {
   const at::Tensor uniform = at::tensor({0.0F, 0.5F, 1.0F});
   const at::Tensor t = Transport(PathType::kGvp, Prediction::kScore).flow_time(uniform);
