@@ -6,8 +6,8 @@
 namespace mdgen::format {
 
 // Somebody writes to path(), `<file>.partial`; publish() gives it its name. Unless that was reached it is
-// removed; one that a killed process left behind is overwritten. Throws Error naming the file. One thread at a
-// time.
+// removed; one that a killed process left behind is overwritten. Throws Error naming the file. One thread at
+// a time.
 class PartialFile {
  public:
   // Makes path(), empty. Throws Error(kAborted) while another process holds it.

@@ -46,8 +46,8 @@ XtcWriter::~XtcWriter() = default;
 
 void XtcWriter::append(std::span<const std::array<double, 3>> positions, double time) {
   if (state_->frames > 0 && positions.size() != state_->atoms)
-    state_->fail(ErrorCode::kInternal, std::to_string(positions.size()) + " atoms, frame 0 has " +
-                                           std::to_string(state_->atoms));
+    state_->fail(ErrorCode::kInternal,
+                 std::to_string(positions.size()) + " atoms, frame 0 has " + std::to_string(state_->atoms));
   state_->atoms = positions.size();
   const std::unique_ptr<CHFL_FRAME, Free> frame(chfl_frame());
   state_->check(chfl_frame_resize(frame.get(), positions.size()));

@@ -35,7 +35,8 @@ std::int64_t parameter_count(const torch::nn::Module& module) {
   return count;
 }
 
-std::vector<ModuleSummary> summarize(const torch::nn::Module& module, const std::string& name, int max_depth) {
+std::vector<ModuleSummary> summarize(const torch::nn::Module& module, const std::string& name,
+                                     int max_depth) {
   std::vector<ModuleSummary> rows;
   append(module, name, max_depth, rows);
   return rows;

@@ -10,10 +10,11 @@
 namespace mdgen::sample {
 
 struct Sampled {
-  at::Tensor
-      latents;  // (B, T, L, C), design's 20 sequence channels included; undefined for mpnn, dynamic_mpnn
-  at::Tensor atom14;  // (B, T, L, 14, 3) Å
-  at::Tensor aatype;  // (B, T, L) int64: the given sequence, under design the generated one
+  // (B, T, L, C), design's 20 sequence channels included; undefined for mpnn and dynamic_mpnn.
+  at::Tensor latents;
+  at::Tensor atom14;             // (B, T, L, 14, 3) Å
+  at::Tensor aatype;             // (B, T, L) int64: the given sequence, under design the generated one
+  std::int64_t evaluations = 0;  // of the network
 };
 
 // `batch` says what is given, as in training; `batch.noise` (B, T, L, C without the sequence) and, under

@@ -57,8 +57,8 @@ void write_xtc_and_pdb(const std::filesystem::path& xtc, const std::filesystem::
 
 void write_atom14(const std::filesystem::path& file, const Atom14Trajectory& trajectory) {
   const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(trajectory.frames()),
-                                           static_cast<std::int64_t>(trajectory.residues()),
-                                           protein::kAtom14, 3};
+                                           static_cast<std::int64_t>(trajectory.residues()), protein::kAtom14,
+                                           3};
   format::NpyWriter writer(file, "<f4", shape);
   writer.append(std::as_bytes(trajectory.coordinates()));
   writer.finish();

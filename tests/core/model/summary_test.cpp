@@ -19,13 +19,13 @@ std::vector<std::string> lines(const std::vector<ModuleSummary>& rows) {
 TEST(SummaryTest, ListsThePublishedModelAsLightningDoes) {
   ModelConfig published;
   published.prepend_ipa = published.sim_condition = true;
-  EXPECT_EQ(lines(summarize(*LatentModel(published))),
-            (std::vector<std::string>{"model LatentModel 34152521", "model.latent_to_emb Linear 8448",
-                                      "model.cond_to_emb Linear 8448", "model.mask_to_emb Embedding 768",
-                                      "model.aatype_to_emb Embedding 8064",
-                                      "model.ipa_layers ModuleList 15094580", "model.layers ModuleList 18481920",
-                                      "model.emb_to_latent FinalLayer 303765",
-                                      "model.t_embedder TimestepEmbedder 246528"}));
+  EXPECT_EQ(
+      lines(summarize(*LatentModel(published))),
+      (std::vector<std::string>{"model LatentModel 34152521", "model.latent_to_emb Linear 8448",
+                                "model.cond_to_emb Linear 8448", "model.mask_to_emb Embedding 768",
+                                "model.aatype_to_emb Embedding 8064", "model.ipa_layers ModuleList 15094580",
+                                "model.layers ModuleList 18481920", "model.emb_to_latent FinalLayer 303765",
+                                "model.t_embedder TimestepEmbedder 246528"}));
 }
 
 TEST(SummaryTest, GoesAsDeepAsAsked) {
