@@ -12,6 +12,15 @@
 #include "core/format/mapped_file.h"
 
 namespace mdgen::format {
+
+std::size_t dtype_size(std::string_view dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
+  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL") return 1;
+  return 0;
+}
+
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
@@ -26,17 +35,9 @@ using Json = nlohmann::ordered_json;
   throw Error(ErrorCode::kDataLoss, file.string() + ": " + reason);
 }
 
-std::size_t item_size(std::string_view dtype) {
-  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
-  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
-  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
-  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL") return 1;
-  return 0;
-}
-
 // False on overflow or an unknown dtype.
 bool byte_count(const std::string& dtype, std::span<const std::int64_t> shape, std::size_t& bytes) {
-  bytes = item_size(dtype);
+  bytes = dtype_size(dtype);
   if (bytes == 0) return false;
   for (const std::int64_t dimension : shape)
     if (dimension < 0 || __builtin_mul_overflow(bytes, static_cast<std::size_t>(dimension), &bytes))
@@ -88,7 +89,7 @@ TensorInfo read_info(const std::filesystem::path& file, const std::string& name,
     bad(error.what());
   }
   std::size_t wanted = 0;
-  if (item_size(info.dtype) == 0) bad("unknown dtype '" + info.dtype + "'");
+  if (dtype_size(info.dtype) == 0) bad("unknown dtype '" + info.dtype + "'");
   if (!byte_count(info.dtype, info.shape, wanted)) bad("the shape is too large");
   if (info.begin > info.end) bad("it ends before it begins");
   if (info.end > data_size)

@@ -9,9 +9,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mdgen::format {
+
+// Bytes of one item; 0 for a dtype that is none of the format's.
+std::size_t dtype_size(std::string_view dtype);
 
 struct TensorInfo {
   std::string dtype;  // "F64" "F32" "F16" "BF16" "I64" "I32" "I16" "I8" "U8" "BOOL"
