@@ -8,6 +8,7 @@
 #include "core/model/embeddings.h"
 #include "core/model/initialization.h"
 #include "core/model/ipa.h"
+#include "core/model/latent_layout.h"
 #include "core/model/layers.h"
 
 namespace mdgen::model {
@@ -95,6 +96,7 @@ at::Tensor LatentModelImpl::Parts::run_ipa(const at::Tensor& t, const Conditioni
 ModelConfig model_config(const v1::JobSpec& resolved) {
   const v1::ModelSpec& spec = resolved.model();
   ModelConfig config;
+  config.latent_dim = latent_layout(spec).total();
   config.embed_dim = spec.embed_dim();
   config.num_layers = spec.num_layers();
   config.mha_heads = spec.mha_heads();

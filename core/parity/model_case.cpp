@@ -21,16 +21,32 @@ v1::JobSpec job_spec(const GoldenFile& golden) {
   spec.mutable_data()->set_val_split("unused");
   spec.mutable_data()->set_data_dir("unused");
   config::apply_flags(spec, golden.flags());
-  return config::resolve(spec, std::filesystem::current_path()).spec;
+  v1::JobSpec resolved = config::resolve(spec, std::filesystem::current_path()).spec;
+  resolved.set_reference_compat(true);
+  return resolved;
 }
 
-data::Batch batch_of(const GoldenFile& golden) {
+constexpr std::int64_t kCa = 1;  // in atom37
+
+at::Tensor if_any(const GoldenFile& golden, const std::string& name) {
+  return golden.has(name) ? golden.at(name) : at::Tensor();
+}
+
+// Under no_frames the golden mask is that of the atoms; a residue counts where its Cα does.
+data::Batch batch_of(const GoldenFile& golden, const v1::ModelSpec& spec) {
   data::Batch batch;
+  batch.seqres = golden.at("batch.seqres");
+  batch.simplex = if_any(golden, "draw.x_d");
+  if (spec.no_frames()) {
+    batch.atom37 = golden.at("batch.atom37");
+    batch.atom37_mask = golden.at("batch.mask");
+    batch.mask = batch.atom37_mask.select(-1, kCa);
+    return batch;
+  }
   batch.trans = golden.at("batch.trans");
   batch.rots = golden.at("batch.rots");
   batch.torsions = golden.at("batch.torsions");
   batch.torsion_mask = golden.at("batch.torsion_mask");
-  batch.seqres = golden.at("batch.seqres");
   batch.mask = golden.at("batch.mask");
   return batch;
 }
@@ -43,7 +59,7 @@ struct Setting {
       : spec(job_spec(golden)),
         transport(spec.transport()),
         model(model::model_config(spec)),
-        prepared(objective::prepare(batch_of(golden), spec.model())) {
+        prepared(objective::prepare(batch_of(golden, spec.model()), spec)) {
     train::load_state_dict(*model, golden.under("param."));
   }
 
@@ -68,23 +84,31 @@ void compare_prepared(const GoldenFile& golden, const objective::Prepared& prepa
                      golden.under("prep."), kValueTolerance);
 }
 
-void compare_outputs(const GoldenFile& golden, const transport::Losses& losses, const at::Tensor& loss,
+at::Tensor mean_of(const at::Tensor& values) { return values.defined() ? values.mean().view({1}) : values; }
+
+// The reference's cross-entropy is the batch's mean, also where it is added to a sample's own loss.
+at::Tensor reference_per_sample(const transport::Losses& losses, double weight) {
+  if (!losses.discrete.defined()) return losses.per_sample;
+  const at::Tensor discrete = losses.discrete.mean().view({1});
+  return losses.continuous.defined() ? weight * discrete + (1 - weight) * losses.continuous : discrete;
+}
+
+void compare_outputs(const GoldenFile& golden, const Setting& setting, const transport::Losses& losses,
                      Result& result) {
-  for (const auto& [name, expected] : golden.under("out.")) {
-    if (name == "loss") {
-      result.loss.compare(name, loss.view({1}), expected.view({1}), kValueTolerance);
-    } else if (name == "loss_per_sample") {
-      result.loss.compare(name, losses.per_sample, expected, kValueTolerance);
-    } else if (name == "xt") {
-      result.out.compare(name, losses.xt, expected, kValueTolerance);
-    } else if (name == "ut") {
-      result.out.compare(name, losses.ut, expected, kValueTolerance);
-    } else if (name == "model") {
-      result.out.compare(name, losses.output, expected, kValueTolerance);
-    } else {
-      result.out.problem(name + " is not computed");
-    }
+  const double weight = setting.spec.transport().discrete_loss_weight();
+  const std::map<std::string, at::Tensor> of_loss = {
+      {"loss", losses.per_sample.mean().view({1})},
+      {"loss_per_sample", reference_per_sample(losses, weight)},
+      {"loss_continuous", mean_of(losses.continuous)},
+      {"loss_discrete", mean_of(losses.discrete)}};
+  std::map<std::string, at::Tensor> loss, out = golden.under("out.");
+  for (const auto& [name, ours] : of_loss) {
+    if (auto node = out.extract(name)) loss.insert(std::move(node));
   }
+  result.loss.compare_all(of_loss, loss, kValueTolerance);
+  result.out.compare_all(
+      {{"xt", losses.xt}, {"ut", losses.ut}, {"model", losses.output}, {"logits", losses.logits}}, out,
+      kValueTolerance);
 }
 
 void compare_gradients(const GoldenFile& golden, const torch::nn::Module& model, Family& family) {
@@ -109,9 +133,8 @@ void compare_gradients(const GoldenFile& golden, const torch::nn::Module& model,
 void run_step(const GoldenFile& golden, Setting& setting, Result& result) {
   const transport::Losses losses = objective::training_losses(
       setting.model, setting.transport, setting.prepared, golden.at("draw.t"), golden.at("draw.x0"));
-  const at::Tensor loss = losses.per_sample.mean();
-  loss.backward();
-  compare_outputs(golden, losses, loss, result);
+  losses.per_sample.mean().backward();
+  compare_outputs(golden, setting, losses, result);
   compare_gradients(golden, *setting.model, result.grad);
 }
 
@@ -140,10 +163,12 @@ void run_training(const GoldenFile& golden, Setting& setting, Family& family) {
     throw Error(ErrorCode::kDataLoss, golden.name() + ": train.t and train.x0 must have " +
                                           std::to_string(steps * parts) + " micro-batches");
   }
+  auto& sequence = setting.prepared.sequence;
   std::vector<at::Tensor> losses, norms;
   for (std::int64_t step = 0; step < steps; ++step) {
     setting.model->zero_grad();
     for (std::int64_t part = step * parts; part < (step + 1) * parts; ++part) {
+      if (sequence && !sequence->alone) sequence->simplex = golden.at("train.x_d")[part];
       const at::Tensor loss = objective::training_losses(setting.model, setting.transport, setting.prepared,
                                                          times[part], noise[part])
                                   .per_sample.mean();

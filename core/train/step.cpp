@@ -12,7 +12,7 @@
 
 namespace mdgen::train {
 
-at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::ModelSpec& spec,
+at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::JobSpec& spec,
                        const data::Batch& batch) {
   const objective::Prepared prepared = objective::prepare(batch, spec);
   const at::Tensor t = transport.flow_time(batch.flow_time);
@@ -61,7 +61,7 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(feed.batch(), device_);
-    const at::Tensor loss = summed_loss(state_, transport_, spec_.model(), batch);
+    const at::Tensor loss = summed_loss(state_, transport_, spec_, batch);
     if (i + 1 == work.mine.size()) reducer_.start_last_backward();
     (loss * share).backward();
     loss_sum += loss.detach().to(at::kDouble);

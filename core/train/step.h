@@ -68,7 +68,7 @@ class Stepper {
 };
 
 // Sum of a micro-batch's per-sample losses (a differentiable scalar).
-at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::ModelSpec& spec,
+at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::JobSpec& spec,
                        const data::Batch& batch);
 
 }  // namespace mdgen::train

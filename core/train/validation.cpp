@@ -46,7 +46,7 @@ ValidationLoss validate(const v1::JobSpec& spec, RunState& state, const data::Da
   at::Tensor sums = at::zeros({2}, at::dtype(at::kDouble).device(device));
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(prefetcher.get(), device);
-    sums[0] += summed_loss(state, transport, spec.model(), batch).to(at::kDouble);
+    sums[0] += summed_loss(state, transport, spec, batch).to(at::kDouble);
     sums[1] += batch.flow_time.size(0);
   }
   collective.all_reduce(sums);

@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <numbers>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/transport/dirichlet.h"
 
 namespace mdgen::transport {
 namespace {
@@ -44,6 +46,30 @@ at::Tensor score_factor(PathType path, const at::Tensor& t) {
 
 at::Tensor masked_mean(const at::Tensor& values, const at::Tensor& mask) {
   return (values * mask).flatten(1).sum(1) / mask.flatten(1).sum(1);
+}
+
+// (B): mean over T and the mask's residues. logits (B, T, L, 20).
+at::Tensor cross_entropy(const at::Tensor& logits, const SequenceTarget& sequence) {
+  const at::Tensor types = sequence.types.unsqueeze(1).expand(logits.sizes().slice(0, 3)).unsqueeze(-1);
+  const at::ScalarType exact = at::promote_types(logits.scalar_type(), at::kFloat);
+  const at::Tensor losses = -at::log_softmax(logits.to(exact), -1).gather(-1, types).squeeze(-1);
+  return masked_mean(losses, sequence.mask.unsqueeze(1).expand_as(losses));
+}
+
+// The latents with the sequence's state in every frame.
+at::Tensor with_sequence(const at::Tensor& latents, const SequenceTarget& sequence) {
+  std::vector<std::int64_t> shape = latents.sizes().vec();
+  shape.back() = kResidueTypes;
+  const at::Tensor state =
+      sequence.alone ? at::zeros(shape, latents.options()) : sequence.simplex.unsqueeze(1).expand(shape);
+  return at::cat({latents, state}, -1);
+}
+
+void require_shape(const at::Tensor& output, at::IntArrayRef shape) {
+  if (output.sizes() == shape) return;
+  std::ostringstream text;
+  text << "the model gave " << output.sizes() << " where " << shape << " is due";
+  throw Error(ErrorCode::kInternal, text.str());
 }
 
 }  // namespace
@@ -96,30 +122,49 @@ at::Tensor Transport::flow_time(const at::Tensor& uniform) const {
   return uniform * (range.end - range.begin) + range.begin;
 }
 
+at::Tensor Transport::continuous_loss(const at::Tensor& output, const at::Tensor& ut, const at::Tensor& x0,
+                                      const Coefficient& sigma, const at::Tensor& mask) const {
+  switch (prediction_) {
+    case Prediction::kVelocity:
+      return masked_mean((output - ut).square(), mask);
+    case Prediction::kScore:
+      return masked_mean((output * sigma.value + x0).square(), mask);
+    case Prediction::kNoise:
+      return masked_mean((output - x0).square(), mask);
+  }
+  throw Error(ErrorCode::kInternal, "unknown prediction");
+}
+
 Losses Transport::training_losses(
     const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& model, const at::Tensor& x1,
-    const at::Tensor& x0, const at::Tensor& t, const at::Tensor& mask) const {
+    const at::Tensor& x0, const at::Tensor& t, const at::Tensor& mask,
+    const std::optional<SequenceTarget>& sequence) const {
+  if (sequence && prediction_ != Prediction::kVelocity) {
+    throw Error(ErrorCode::kInvalidArgument, "design needs prediction velocity");
+  }
   const at::Tensor time = t.view({-1, 1, 1, 1});
   const Coefficient a = alpha(path_, time);
   const Coefficient s = sigma(path_, time);
   Losses out;
-  out.t = t;
+  out.t = sequence && sequence->alone ? at::ones_like(t) : t;
   out.xt = a.value * x1 + s.value * x0;
   out.ut = a.derivative * x1 + s.derivative * x0;
-  out.output = model(out.xt, t);
-  if (out.output.sizes() != x1.sizes()) {
-    throw Error(ErrorCode::kInternal, "the model's output has another shape than the latents");
+  if (sequence) out.xt = with_sequence(out.xt, *sequence);
+  out.output = model(out.xt, out.t);
+  if (sequence && sequence->alone) {
+    require_shape(out.output, {x1.size(0), 1, x1.size(2), kResidueTypes});
+    out.logits = out.output;
+    out.per_sample = out.discrete = cross_entropy(out.logits, *sequence);
+    return out;
   }
-  switch (prediction_) {
-    case Prediction::kVelocity:
-      out.per_sample = masked_mean((out.output - out.ut).square(), mask);
-      break;
-    case Prediction::kScore:
-      out.per_sample = masked_mean((out.output * s.value + x0).square(), mask);
-      break;
-    case Prediction::kNoise:
-      out.per_sample = masked_mean((out.output - x0).square(), mask);
-      break;
+  require_shape(out.output, out.xt.sizes());
+  const std::int64_t channels = x1.size(-1);
+  out.continuous = continuous_loss(out.output.narrow(-1, 0, channels), out.ut, x0, s, mask);
+  out.per_sample = out.continuous;
+  if (sequence) {
+    out.logits = out.output.narrow(-1, channels, kResidueTypes);
+    out.discrete = cross_entropy(out.logits, *sequence);
+    out.per_sample = sequence->weight * out.discrete + (1 - sequence->weight) * out.continuous;
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <optional>
 
 #include "core/transport/time_range.h"
 #include "mdgen/v1/job_spec.pb.h"
@@ -25,18 +26,31 @@ Coefficient sigma(PathType path, const at::Tensor& t);
 at::Tensor velocity_from_prediction(PathType path, Prediction prediction, const at::Tensor& output,
                                     const at::Tensor& x, const at::Tensor& t);
 
+// Design: the sequence that is generated beside the latents (reference: training_losses, "alterations ... to
+// include dirichlet flow matching").
+struct SequenceTarget {
+  at::Tensor types;    // (B, L) int64: the residue types to predict
+  at::Tensor mask;     // (B, L): which residues count in the cross-entropy
+  at::Tensor simplex;  // (B, L, 20): the noisy sequence at t, a point of the simplex for each residue
+  double weight = 0.5;
+  // mpnn, dynamic_mpnn: the sequence is all that is generated. The model is asked at t = 1 with a sequence of
+  // zeros, and `simplex` is not read.
+  bool alone = false;
+};
+
 struct Losses {
-  at::Tensor per_sample;  // (B): masked mean over T, L, C; under design its weighted sum with the sequence's
-  // Under design only: per sample, the masked mean of the continuous channels (undefined for mpnn and
-  // dynamic_mpnn, which have none) and the cross-entropy of the sequence; and the logits: (B, T, L, 20), for
-  // mpnn and dynamic_mpnn (B, 1, L, 20).
+  at::Tensor
+      per_sample;  // (B): continuous, or weight x discrete + (1 - weight) x continuous, or discrete alone
+  // Masked mean over T, L, C; undefined for a sequence alone.
   at::Tensor continuous;  // (B)
-  at::Tensor discrete;    // (B)
-  at::Tensor logits;
-  at::Tensor t;       // (B)
-  at::Tensor xt;      // (B, T, L, C)
-  at::Tensor ut;      // (B, T, L, C)
-  at::Tensor output;  // (B, T, L, C)
+  // Under design only: cross-entropy, its mean over T and the mask's residues; and the logits, whose T is 1
+  // for a sequence alone.
+  at::Tensor discrete;  // (B)
+  at::Tensor logits;    // (B, T, L, 20)
+  at::Tensor t;         // (B): what the model was asked at
+  at::Tensor xt;        // (B, T, L, C), under design C + 20
+  at::Tensor ut;        // (B, T, L, C)
+  at::Tensor output;    // the model's: xt's shape, for a sequence alone the logits
 };
 
 class Transport {
@@ -47,12 +61,16 @@ class Transport {
   // Uniform draws in [0, 1) to flow times in the training range.
   at::Tensor flow_time(const at::Tensor& uniform) const;
 
-  // `model(xt, t)` -> (B, T, L, C). x1, x0, mask (B, T, L, C); t (B).
+  // `model(xt, t)` -> Losses::output. x1, x0, mask (B, T, L, C); t (B). A sequence needs prediction velocity.
   Losses training_losses(const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& model,
                          const at::Tensor& x1, const at::Tensor& x0, const at::Tensor& t,
-                         const at::Tensor& mask) const;
+                         const at::Tensor& mask,
+                         const std::optional<SequenceTarget>& sequence = std::nullopt) const;
 
  private:
+  at::Tensor continuous_loss(const at::Tensor& output, const at::Tensor& ut, const at::Tensor& x0,
+                             const Coefficient& sigma, const at::Tensor& mask) const;
+
   PathType path_;
   Prediction prediction_;
 };

@@ -150,6 +150,84 @@ TEST(TransportTest, MasksAndAveragesEachSampleAlone) {
   EXPECT_LT(worst(losses.ut, sample.x1 - sample.x0), 1e-12);
 }
 
+struct SequenceSample : Sample {
+  at::Tensor logits = at::randn({2, 3, 4, 20}, at::kDouble);
+  SequenceTarget target{.types = at::randint(0, 20, {2, 4}),
+                        .mask = at::ones({2, 4}, at::kDouble),
+                        .simplex = at::softmax(at::randn({2, 4, 20}, at::kDouble), -1),
+                        .weight = 0.3};
+};
+
+// Mean of -log p(type) over frames and the residues before `residues`.
+double cross_entropy(const at::Tensor& logits, const at::Tensor& types, int sample, int residues) {
+  double sum = 0;
+  for (int frame = 0; frame < logits.size(1); ++frame) {
+    for (int residue = 0; residue < residues; ++residue) {
+      const at::Tensor p = at::softmax(logits[sample][frame][residue], -1);
+      sum -= std::log(p[types[sample][residue].item<std::int64_t>()].item<double>());
+    }
+  }
+  return sum / static_cast<double>(logits.size(1) * residues);
+}
+
+TEST(SequenceLossTest, IsWeighedAgainstTheContinuousOneSampleBySample) {
+  at::manual_seed(8);
+  SequenceSample s;
+  s.target.mask[1][3] = 0;
+  const Transport transport(PathType::kLinear, Prediction::kVelocity);
+  const auto model = [&](const at::Tensor& xt, const at::Tensor& t) {
+    EXPECT_TRUE(at::equal(t, s.t));
+    EXPECT_EQ(xt.size(-1), 25);
+    for (int frame = 0; frame < 3; ++frame) {
+      EXPECT_TRUE(at::equal(xt.select(1, frame).slice(-1, 5), s.target.simplex));
+    }
+    return at::cat({s.x1 - s.x0 + 2, s.logits}, -1);
+  };
+  const Losses losses = transport.training_losses(model, s.x1, s.x0, s.t, s.mask, s.target);
+  EXPECT_TRUE(at::equal(losses.logits, s.logits));
+  EXPECT_EQ(losses.ut.size(-1), 5);
+  EXPECT_EQ(losses.output.size(-1), 25);
+  for (int sample = 0; sample < 2; ++sample) {
+    const double discrete = cross_entropy(s.logits, s.target.types, sample, sample == 0 ? 4 : 3);
+    EXPECT_NEAR(losses.continuous[sample].item<double>(), 4, 1e-12);
+    EXPECT_NEAR(losses.discrete[sample].item<double>(), discrete, 1e-12);
+    EXPECT_NEAR(losses.per_sample[sample].item<double>(), 0.3 * discrete + 0.7 * 4, 1e-12);
+  }
+}
+
+TEST(SequenceLossTest, ASequenceAloneIsAskedAtTheEndWithoutNoise) {
+  at::manual_seed(9);
+  SequenceSample s;
+  s.target.alone = true;
+  s.target.simplex = at::Tensor();
+  const at::Tensor logits = s.logits.narrow(1, 0, 1);
+  const auto model = [&](const at::Tensor& xt, const at::Tensor& t) {
+    EXPECT_TRUE(at::equal(t, at::ones_like(s.t)));
+    EXPECT_EQ(xt.slice(-1, 5).abs().max().item<double>(), 0);
+    // The continuous channels are noised to the drawn time all the same.
+    EXPECT_LT(worst(xt[0].slice(-1, 0, 5), 0.3 * s.x1[0] + 0.7 * s.x0[0]), 1e-12);
+    return logits;
+  };
+  const Losses losses = Transport(PathType::kLinear, Prediction::kVelocity)
+                            .training_losses(model, s.x1, s.x0, s.t, s.mask, s.target);
+  EXPECT_FALSE(losses.continuous.defined());
+  for (int sample = 0; sample < 2; ++sample) {
+    EXPECT_NEAR(losses.per_sample[sample].item<double>(), cross_entropy(logits, s.target.types, sample, 4),
+                1e-12);
+  }
+}
+
+TEST(SequenceLossTest, NeedsVelocityAndTheRightShape) {
+  const SequenceSample s;
+  const auto model = [&](const at::Tensor& xt, const at::Tensor&) { return xt.slice(-1, 1); };
+  EXPECT_THROW(Transport(PathType::kLinear, Prediction::kScore)
+                   .training_losses(model, s.x1, s.x0, s.t, s.mask, s.target),
+               Error);
+  EXPECT_THROW(Transport(PathType::kLinear, Prediction::kVelocity)
+                   .training_losses(model, s.x1, s.x0, s.t, s.mask, s.target),
+               Error);
+}
+
 TEST(TransportTest, RefusesUnknownNames) {
   v1::TransportSpec spec;
   spec.set_path_type("Bezier");
