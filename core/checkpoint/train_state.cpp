@@ -92,8 +92,12 @@ Tensors copy_tensors(const Tensors& live, Tensors reuse) {
 }  // namespace
 
 TrainState snapshot(const TrainState& live, TrainState reuse) {
-  return {copy_tensors(live.model, std::move(reuse.model)), copy_tensors(live.ema, std::move(reuse.ema)),
-          copy_tensors(live.optimizer, std::move(reuse.optimizer)), live.summary, live.spec_json};
+  return {copy_tensors(live.model, std::move(reuse.model)),
+          copy_tensors(live.ema, std::move(reuse.ema)),
+          copy_tensors(live.optimizer, std::move(reuse.optimizer)),
+          live.summary,
+          live.spec_json,
+          live.loop_json};
 }
 
 void write_files(const fs::path& folder, const TrainState& state) {
@@ -101,13 +105,14 @@ void write_files(const fs::path& folder, const TrainState& state) {
   write_tensors(folder / "model.safetensors", state.model, step);
   if (!state.ema.empty()) write_tensors(folder / "ema.safetensors", state.ema, step);
   write_tensors(folder / "optimizer.safetensors", state.optimizer, step);
-  const Json json = {{"version", kStateVersion},
-                     {"step", step},
-                     {"epoch", state.summary.epoch},
-                     {"samples", state.summary.samples},
-                     {"spec_digest", state.summary.spec_digest},
-                     {"plan_digest", state.summary.plan_digest},
-                     {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
+  Json json = {{"version", kStateVersion},
+               {"step", step},
+               {"epoch", state.summary.epoch},
+               {"samples", state.summary.samples},
+               {"spec_digest", state.summary.spec_digest},
+               {"plan_digest", state.summary.plan_digest},
+               {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
+  if (!state.loop_json.empty()) json["loop"] = Json::parse(state.loop_json);
   write_file_synced(folder / kStateFile, json.dump(2) + "\n");
 }
 
@@ -123,6 +128,7 @@ TrainState read_files(const fs::path& folder) {
                      json.at("samples").get<std::int64_t>(), json.at("spec_digest").get<std::string>(),
                      json.at("plan_digest").get<std::string>()};
     state.spec_json = json.at("spec").dump();
+    if (json.contains("loop")) state.loop_json = json.at("loop").dump();
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kDataLoss, file.string() + " is not a checkpoint's state: " + error.what());
   }

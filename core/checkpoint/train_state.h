@@ -23,6 +23,7 @@ struct TrainState {
   std::map<std::string, at::Tensor> optimizer;
   Summary summary;
   std::string spec_json;  // the resolved spec, into state.json
+  std::string loop_json;  // what the training loop keeps (train/loop_state.h), into state.json; may be empty
 };
 
 // A deep copy in host memory. `reuse`: an earlier snapshot whose buffers are written again (a fresh buffer

@@ -1,5 +1,6 @@
 #include "core/train/agreement.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -80,6 +81,25 @@ void require_equal_digests(comm::Collective& collective, at::Device device, cons
   throw RunFailure(ErrorCode::kInternal, "ReplicaDiverged",
                    what + " differs from rank 0's on rank " + join(others, ", ") + " (rank 0: SHA-256 " +
                        first + ", this rank: " + digest + ")");
+}
+
+std::vector<std::string> gather_texts(comm::Collective& collective, at::Device device,
+                                      const std::string& text) {
+  const auto own = static_cast<std::int64_t>(text.size());
+  std::vector<std::int64_t> sizes;
+  for (const at::Tensor& size : collective.all_gather(at::full({1}, own, at::kLong).to(device))) {
+    sizes.push_back(size.item<std::int64_t>());
+  }
+  const std::int64_t longest = *std::max_element(sizes.begin(), sizes.end());
+  std::vector<std::string> texts(sizes.size());
+  if (longest == 0) return texts;
+  std::string padded = text;
+  padded.resize(static_cast<std::size_t>(longest));
+  const std::vector<at::Tensor> all = collective.all_gather(to_bytes(padded, device));
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    texts[rank] = to_text(all[rank].narrow(0, 0, sizes[rank]));
+  }
+  return texts;
 }
 
 }  // namespace mdgen::train

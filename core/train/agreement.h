@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/comm/collective.h"
 
@@ -19,5 +20,9 @@ std::string agree(comm::Collective& collective, at::Device device,
 // differs from rank 0's.
 void require_equal_digests(comm::Collective& collective, at::Device device, const std::string& what,
                            const std::string& digest);
+
+// result[r] = rank r's text. Every rank must call it.
+std::vector<std::string> gather_texts(comm::Collective& collective, at::Device device,
+                                      const std::string& text);
 
 }  // namespace mdgen::train

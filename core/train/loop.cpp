@@ -1,13 +1,13 @@
 #include "core/train/loop.h"
 
-#include <spdlog/spdlog.h>
-
-#include <filesystem>
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "core/checkpoint/train_state.h"
 #include "core/config/spec.h"
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
@@ -15,8 +15,11 @@
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
 #include "core/train/lease.h"
+#include "core/train/log_record.h"
+#include "core/train/loop_state.h"
 #include "core/train/numerics.h"
-#include "core/train/recorder.h"
+#include "core/train/outputs.h"
+#include "core/train/plan_check.h"
 #include "core/train/resume.h"
 #include "core/train/run_state.h"
 #include "core/train/schedule.h"
@@ -26,37 +29,11 @@
 namespace mdgen::train {
 namespace {
 
-namespace fs = std::filesystem;
-
-data::RunPlan checked_plan(const v1::Assignment& assignment) {
-  data::RunPlan plan(data::plan_inputs(assignment.spec(), assignment.manifest()));
-  const std::string ours = data::plan_digest(plan.inputs());
-  if (ours != assignment.plan().plan_digest()) {
-    throw RunFailure(ErrorCode::kFailedPrecondition, "PlanMismatch",
-                     "the plan's digest is " + ours + " here, but the assignment says " +
-                         assignment.plan().plan_digest() + ": coordinator and trainer differ in version");
-  }
-  const std::int64_t end = assignment.plan().end_step();
-  if (end != plan.total_steps()) {
-    throw RunFailure(ErrorCode::kFailedPrecondition, "PlanMismatch",
-                     "the plan has " + std::to_string(plan.total_steps()) +
-                         " steps here, but the assignment ends at step " + std::to_string(end));
-  }
-  return plan;
-}
-
-// Trouble with the run folder has a reason of its own: it is not to be mistaken for a lost peer's.
-template <typename Write>
-void write_or_fail(const char* reason, const Write& write) {
-  try {
-    write();
-  } catch (const std::exception& error) {
-    throw RunFailure(ErrorCode::kUnavailable, reason, message_without_backtrace(error));
-  }
-}
-
-constexpr const char* kCheckpointFailed = "CheckpointFailed";
-constexpr const char* kMetricsFailed = "MetricsFailed";
+// A step that the other ranks may not have applied yet, and the records that follow it.
+struct Uncommitted {
+  v1::StepReport report;
+  std::vector<LogRecord> records;
+};
 
 class Run {
  public:
@@ -78,39 +55,30 @@ class Run {
 
   v1::FinishReport execute() {
     begin();
-    Stepper stepper(spec_, assignment_.manifest().train(), state_, collective_, device_);
-    StepFeed feed(plan_, train_data_,
-                  {.rank = collective_.rank(),
-                   .world_size = collective_.world_size(),
-                   .threads = spec_.data().num_workers(),
-                   .first = applied(),
-                   .end = total_steps_});
-    bool stop = false;
-    bool stop_checkpoint = false;
-    while (applied() < total_steps_ && !stop) {
-      const StepOutcome outcome = step(stepper, feed);
-      stop = outcome.stop;
-      stop_checkpoint = outcome.stop && outcome.checkpoint;
-    }
-    return end(stop && applied() < total_steps_, stop_checkpoint);
+    if (!spec_.loop().validate()) return train();
+    validate_now(state_.progress().epoch);
+    return end(false, false);
   }
 
  private:
-  bool leads() const { return collective_.rank() == 0; }
   std::int64_t applied() const { return state_.progress().steps; }
   void phase(v1::TrainerPhase phase, bool entered_reduce = false) {
     observer_.phase(phase, applied(), entered_reduce);
   }
 
   void begin();
-  void start_recording(const Start& start);
+  v1::FinishReport train();
   StepOutcome step(Stepper& stepper, StepFeed& feed);
-  void boundary(const data::StepPlan& plan);
+  void boundary(const StepPlace& place);
   void commit();
   void settle();
   void validate_now(std::int64_t epoch);
   void write_checkpoint();
   v1::FinishReport end(bool stopped, bool stop_checkpoint);
+
+  StepPlace place_of(const data::StepPlan& plan) const;
+  LogRecord record_of(const char* prefix, std::int64_t epoch, const BatchMeans& means) const;
+  std::vector<LogRecord> due_records(const StepPlace& place);
 
   const v1::Assignment& assignment_;
   const v1::JobSpec& spec_;
@@ -126,10 +94,10 @@ class Run {
   data::Dataset train_data_;
   std::unique_ptr<data::Dataset> val_data_;
   RunState state_;
-  std::optional<v1::StepReport> uncommitted_;
-  std::int64_t checkpointed_ = -1;                        // the step of the last checkpoint
-  std::unique_ptr<Recorder> recorder_;                    // rank 0
-  std::unique_ptr<checkpoint::BackgroundWriter> writer_;  // rank 0
+  LoopState loop_;
+  std::optional<Uncommitted> uncommitted_;
+  std::int64_t checkpointed_ = -1;    // the step of the last checkpoint
+  std::unique_ptr<Outputs> outputs_;  // rank 0
 };
 
 void Run::begin() {
@@ -138,47 +106,38 @@ void Run::begin() {
     val_data_ = std::make_unique<data::Dataset>(spec_, assignment_.manifest().val(),
                                                 objective::latent_channels(spec_.model()));
   }
-  const Start start = resume(assignment_, plan_digest_, state_, collective_, device_);
+  Start start = resume(assignment_, plan_digest_, state_, collective_, device_);
   require_equal_digests(collective_, device_, "the state after step " + std::to_string(applied()),
                         state_.digest());
   if (!start.checkpoint.empty()) checkpointed_ = start.step;
+  loop_ = loop_state_from_json(start.loop_json);
+  if (auto note = schedule_note(spec_, applied(), loop_.total_steps, total_steps_)) {
+    start.notes.push_back(std::move(*note));
+  }
+  loop_.total_steps = total_steps_;
   agree(collective_, device_, [&] {
-    start_recording(start);
+    outputs_ = std::make_unique<Outputs>(assignment_, start, total_steps_, state_.parameter_count(),
+                                         observer_, clock_);
     return std::string();
   });
 }
 
-void Run::start_recording(const Start& start) {
-  const fs::path folder = assignment_.run_folder();
-  fs::create_directories(folder / "checkpoints");
-  write_or_fail(kMetricsFailed, [&] {
-    recorder_ = std::make_unique<Recorder>(assignment_, start.step, total_steps_, observer_, clock_);
-  });
-  writer_ = std::make_unique<checkpoint::BackgroundWriter>(
-      checkpoint::BackgroundWriter::Options{.checkpoints = folder / "checkpoints",
-                                            .generation = assignment_.id().generation(),
-                                            .keep_last = spec_.checkpoint().keep_last()},
-      [this](const fs::path& written, std::int64_t step) {
-        v1::CheckpointReport report;
-        report.set_step(step);
-        report.set_folder(written.string());
-        report.set_verified(true);
-        observer_.checkpoint(report);
-      });
-  v1::StartReport report;
-  report.set_first_step(start.step);
-  report.set_checkpoint(start.checkpoint.string());
-  for (const std::string& note : start.notes) report.add_notes(note);
-  if (recorder_->dropped_lines() > 0) {
-    report.add_notes("metrics.jsonl: " + std::to_string(recorder_->dropped_lines()) + " lines after step " +
-                     std::to_string(start.step) + " dropped");
+v1::FinishReport Run::train() {
+  Stepper stepper(spec_, assignment_.manifest().train(), state_, loop_, collective_, device_, clock_);
+  StepFeed feed(plan_, train_data_,
+                {.rank = collective_.rank(),
+                 .world_size = collective_.world_size(),
+                 .threads = spec_.data().num_workers(),
+                 .first = applied(),
+                 .end = total_steps_});
+  bool stop = false;
+  bool stop_checkpoint = false;
+  while (applied() < total_steps_ && !stop) {
+    const StepOutcome outcome = step(stepper, feed);
+    stop = outcome.stop;
+    stop_checkpoint = outcome.stop && outcome.checkpoint;
   }
-  report.set_parameters(state_.parameter_count());
-  for (const std::string& note : report.notes()) spdlog::warn("{}", note);
-  spdlog::info("{} parameters; {}", state_.parameter_count(),
-               start.checkpoint.empty() ? "starting from initial weights"
-                                        : "going on from " + start.checkpoint.string());
-  observer_.started(report);
+  return end(stop && applied() < total_steps_, stop_checkpoint);
 }
 
 StepOutcome Run::step(Stepper& stepper, StepFeed& feed) {
@@ -187,30 +146,60 @@ StepOutcome Run::step(Stepper& stepper, StepFeed& feed) {
   const Clock::Steady begin = clock_.steady();
   const StepWork work = feed.next();
   const bool stop = control_.stop.load();
+  const double lr = lr_at(spec_.optim(), work.plan.step, total_steps_);
   StepOutcome outcome =
-      stepper.run(work, feed, {.stop = stop, .checkpoint = stop && control_.stop_checkpoint.load()},
+      stepper.run(work, feed, lr, {.stop = stop, .checkpoint = stop && control_.stop_checkpoint.load()},
                   [this](v1::TrainerPhase now, bool entered_reduce) { phase(now, entered_reduce); });
   commit();
   outcome.report.set_seconds(std::chrono::duration<double>(clock_.steady() - begin).count());
-  uncommitted_ = outcome.report;
+  const StepPlace place = place_of(work.plan);
+  uncommitted_ = {outcome.report, due_records(place)};
   if (outcome.failure) {
     settle();
     throw *outcome.failure;
   }
-  boundary(work.plan);
+  boundary(place);
   return outcome;
 }
 
-void Run::boundary(const data::StepPlan& plan) {
-  if (val_data_ && validation_due(spec_, plan.epoch, plan.last_of_epoch)) validate_now(plan.epoch);
-  if (checkpoint_due(spec_, applied(), plan.epoch, plan.last_of_epoch)) write_checkpoint();
+StepPlace Run::place_of(const data::StepPlan& plan) const {
+  return {.applied = plan.step + 1,
+          .epoch = plan.epoch,
+          .applied_of_epoch = plan.step % plan_.steps_per_epoch() + 1,
+          .last_of_epoch = plan.last_of_epoch};
+}
+
+LogRecord Run::record_of(const char* prefix, std::int64_t epoch, const BatchMeans& means) const {
+  return {.prefix = prefix,
+          .means = means.means(),
+          .named = {},
+          .epoch = epoch,
+          .trainer_step = applied(),
+          .iter_step = loop_.batches,
+          .count = means.batches(),
+          .lr = lr_at(spec_.optim(), std::max<std::int64_t>(0, applied() - 1), total_steps_)};
+}
+
+std::vector<LogRecord> Run::due_records(const StepPlace& place) {
+  std::vector<LogRecord> records;
+  if (iter_metrics_due(spec_, place.applied)) {
+    records.push_back(record_of("iter", place.epoch, std::exchange(loop_.iter, {})));
+  }
+  if (place.last_of_epoch || place.applied == total_steps_) {
+    records.push_back(record_of("train", place.epoch, std::exchange(loop_.train, {})));
+  }
+  return records;
+}
+
+void Run::boundary(const StepPlace& place) {
+  const bool validates = val_data_ && validation_due(spec_, place);
+  if (validates) validate_now(place.epoch);
+  if (checkpoint_due(spec_, place, validates)) write_checkpoint();
 }
 
 // The step before is known to be applied on all ranks.
 void Run::commit() {
-  if (recorder_ && uncommitted_) {
-    write_or_fail(kMetricsFailed, [&] { recorder_->committed(*uncommitted_); });
-  }
+  if (outputs_ && uncommitted_) outputs_->committed(uncommitted_->report, uncommitted_->records);
   uncommitted_.reset();
 }
 
@@ -225,15 +214,23 @@ void Run::settle() {
 void Run::validate_now(std::int64_t epoch) {
   settle();
   phase(v1::TRAINER_PHASE_VALIDATE);
-  const ValidationLoss result =
-      validate(spec_, state_, *val_data_, assignment_.manifest().val().entries_size(), collective_, device_);
-  if (!recorder_) return;
+  const v1::Manifest& entries = assignment_.manifest().val();
+  const std::int64_t samples =
+      validated_samples(spec_, std::int64_t{entries.entries_size()} * spec_.data().val_repeat());
+  const ValidationResult result = validate(spec_, state_, *val_data_, samples, collective_, device_, clock_);
+  loop_.batches += result.batches.batches();
+  if (!outputs_) return;
+  LogRecord record = record_of("val", epoch, result.batches);
+  for (auto& [name, value] : record.means) {
+    if (name == quantity_name(Quantity::kLoss)) value = result.loss;
+  }
+  record.named = result.named;
   v1::ValidationReport report;
   report.set_step(applied());
   report.set_epoch(static_cast<std::int32_t>(epoch));
   report.set_val_loss(result.loss);
   report.set_samples(result.samples);
-  write_or_fail(kMetricsFailed, [&] { recorder_->validated(report); });
+  outputs_->validated(report, record);
 }
 
 void Run::write_checkpoint() {
@@ -241,20 +238,22 @@ void Run::write_checkpoint() {
   settle();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   checkpointed_ = applied();
-  if (!writer_) return;
+  if (!outputs_) return;
   checkpoint::TrainState live = state_.live();
   live.summary.spec_digest = spec_digest_;
   live.summary.plan_digest = plan_digest_;
   live.spec_json = config::to_json(spec_);
-  write_or_fail(kCheckpointFailed, [&] { writer_->write(live); });
+  live.loop_json = to_json(loop_);
+  outputs_->checkpoint(live);
 }
 
 v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
   settle();
-  if (!stopped || stop_checkpoint) write_checkpoint();
+  const bool trained = !spec_.loop().validate();
+  if (trained && (!stopped || stop_checkpoint)) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   agree(collective_, device_, [&] {
-    write_or_fail(kCheckpointFailed, [&] { writer_->flush(); });
+    outputs_->flush();
     return std::string();
   });
   v1::FinishReport report;

@@ -32,12 +32,16 @@ std::string metrics_line(const v1::StepReport& report) {
   return line.dump();
 }
 
-std::string metrics_line(const v1::ValidationReport& report) {
-  return ordered_json{{"step", report.step()},
-                      {"epoch", report.epoch()},
-                      {"val_loss", report.val_loss()},
-                      {"samples", report.samples()}}
-      .dump();
+std::string metrics_line(const v1::ValidationReport& report, const LogRecord& record) {
+  ordered_json line{{"step", report.step()},
+                    {"epoch", report.epoch()},
+                    {"val_loss", report.val_loss()},
+                    {"samples", report.samples()}};
+  const ordered_json more = ordered_json::parse(metrics_line(record));
+  for (const auto& [name, value] : more.items()) {
+    if (!line.contains(name)) line[name] = value;
+  }
+  return line.dump();
 }
 
 std::string keep_until(const std::string& text, std::int64_t step, std::int64_t& dropped) {

@@ -2,7 +2,8 @@
 //
 //   {"step":12,"epoch":0,"loss":0.93,"grad_norm":1.7,"lr":0.0001,"seconds":0.41,"samples":4,"tokens":4096,
 //    "tokens_per_second":9990.2}                                    a step ("skipped":true when it was)
-//   {"step":12,"epoch":0,"val_loss":0.95,"samples":8}               a validation after step 12
+//   {"step":12,"epoch":0,"val_loss":0.95,"samples":8,"val_time":0.5,…}   a validation after step 12
+//   {"step":12,"epoch":0,"train_loss":0.9,…}, {"step":12,"epoch":0,"iter_loss":0.9,…}   see log_record.h
 //
 // Doubles are printed so that reading them gives the same bits; what is not finite is null. The file shows
 // the effective chain of steps: after a resume at step s its lines beyond s are dropped.
@@ -13,13 +14,15 @@
 #include <fstream>
 #include <string>
 
+#include "core/train/log_record.h"
 #include "mdgen/v1/run.pb.h"
 
 namespace mdgen::train {
 
 // Without the line's end.
 std::string metrics_line(const v1::StepReport& report);
-std::string metrics_line(const v1::ValidationReport& report);
+// A validation's own line, then the reference's names; "val_loss" is the report's, the mean over samples.
+std::string metrics_line(const v1::ValidationReport& report, const LogRecord& record);
 
 // The lines of `text` whose step is at most `step`, each whole and with its line's end. Lines that are not
 // JSON objects with a step (a torn last one) are left out. `dropped` counts what is left out.

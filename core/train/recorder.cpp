@@ -12,7 +12,8 @@ Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int
       total_steps_(total_steps),
       observer_(observer),
       clock_(clock),
-      metrics_(fs::path(assignment.run_folder()) / "metrics.jsonl", step) {
+      metrics_(fs::path(assignment.run_folder()) / "metrics.jsonl", step),
+      log_(fs::path(assignment.run_folder()) / "log.out", clock) {
   if (spec_.logging().wandb()) {
     events_ = std::make_unique<format::EventWriter>(fs::path(assignment.run_folder()) / "tensorboard", clock);
   }
@@ -21,24 +22,31 @@ Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int
 void Recorder::committed(const v1::StepReport& report) {
   metrics_.append(metrics_line(report));
   rate_.add(report.seconds(), report.tokens());
-  add_events(report.step(), {{"train_loss", report.loss()},
+  add_events(report.step(), {{"loss", report.loss()},
                              {"grad_norm", report.grad_norm()},
                              {"lr", report.lr()},
                              {"tokens_per_second", rate_.tokens_per_second().value_or(0)},
-                             {"epoch", report.epoch()}});
+                             {"epoch", static_cast<double>(report.epoch())}});
   observer_.step_committed(report);
   if (print_due(spec_, report.step(), total_steps_)) print(report);
 }
 
-void Recorder::validated(const v1::ValidationReport& report) {
-  metrics_.append(metrics_line(report));
-  add_events(report.step(), {{"val_loss", report.val_loss()}});
+void Recorder::logged(const LogRecord& record) {
+  metrics_.append(metrics_line(record));
+  log_.info(dictionary_text(record));
+  add_events(record.trainer_step, scalars(record));
+}
+
+void Recorder::validated(const v1::ValidationReport& report, const LogRecord& record) {
+  metrics_.append(metrics_line(report, record));
+  log_.info(dictionary_text(record));
+  add_events(report.step(), scalars(record));
   observer_.validated(report);
   spdlog::info("validation after step {} (epoch {}): loss {:.6g} over {} samples", report.step(),
                report.epoch(), report.val_loss(), report.samples());
 }
 
-void Recorder::add_events(std::int64_t step, std::initializer_list<Scalar> scalars) {
+void Recorder::add_events(std::int64_t step, const NamedMeans& scalars) {
   if (!events_) return;
   for (const auto& [tag, value] : scalars) events_->scalar(tag, step, value, clock_.wall());
   events_->flush();

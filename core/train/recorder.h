@@ -1,13 +1,16 @@
-// What rank 0 tells about a run: metrics.jsonl, TensorBoard events, the observer, a log line now and then.
+// What rank 0 tells about a run: metrics.jsonl, log.out, TensorBoard events, the observer, a log line now and
+// then.
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "core/base/clock.h"
 #include "core/format/tensorboard.h"
+#include "core/train/log_file.h"
+#include "core/train/log_record.h"
 #include "core/train/metrics_log.h"
 #include "core/train/observer.h"
 #include "core/train/schedule.h"
@@ -24,11 +27,11 @@ class Recorder {
 
   std::int64_t dropped_lines() const { return metrics_.dropped(); }
   void committed(const v1::StepReport& report);
-  void validated(const v1::ValidationReport& report);
+  void logged(const LogRecord& record);  // iter or train
+  void validated(const v1::ValidationReport& report, const LogRecord& record);
 
  private:
-  using Scalar = std::pair<const char*, double>;
-  void add_events(std::int64_t step, std::initializer_list<Scalar> scalars);
+  void add_events(std::int64_t step, const NamedMeans& scalars);
   void print(const v1::StepReport& report) const;
 
   const v1::JobSpec& spec_;
@@ -36,6 +39,7 @@ class Recorder {
   RunObserver& observer_;
   const Clock& clock_;
   MetricsLog metrics_;
+  LogFile log_;
   std::unique_ptr<format::EventWriter> events_;
   RateMeter rate_;
 };

@@ -102,7 +102,9 @@ Start resume(const v1::Assignment& assignment, const std::string& plan_digest, R
   start.checkpoint = choice["folder"].get<std::string>();
   start.notes = choice["notes"].get<std::vector<std::string>>();
   if (!start.checkpoint.empty()) {
-    state.restore(checkpoint::read_files(start.checkpoint));
+    const checkpoint::TrainState saved = checkpoint::read_files(start.checkpoint);
+    state.restore(saved);
+    start.loop_json = saved.loop_json;
     start.step = state.progress().steps;
   }
   const std::int64_t planned = assignment.plan().first_step();

@@ -39,6 +39,7 @@ struct Start {
   std::int64_t step = 0;
   std::filesystem::path checkpoint;  // empty: from initial weights
   std::vector<std::string> notes;    // bad checkpoints that were passed over
+  std::string loop_json;             // the checkpoint's, see loop_state.h
 };
 
 // Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`.

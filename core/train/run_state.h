@@ -36,6 +36,8 @@ class RunState {
   Progress& progress() { return progress_; }
   const Progress& progress() const { return progress_; }
 
+  // Of the next steps.
+  void set_lr(double lr) { adam_->set_lr(lr); }
   // One optimizer step with the gradients that the parameters hold: Adam, then the moving average.
   void apply_gradients();
 

@@ -7,17 +7,9 @@
 #include <string>
 
 #include "core/base/text.h"
-#include "core/objective/objective.h"
 #include "core/train/optimizer.h"
 
 namespace mdgen::train {
-
-at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::JobSpec& spec,
-                       const data::Batch& batch) {
-  const objective::Prepared prepared = objective::prepare(batch, spec);
-  const at::Tensor t = transport.flow_time(batch.flow_time);
-  return objective::training_losses(state.model(), transport, prepared, t, batch.noise).per_sample.sum();
-}
 
 namespace {
 
@@ -43,14 +35,15 @@ void require_whole_step(const data::StepPlan& plan, std::int64_t used) {
 
 }  // namespace
 
-Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state,
-                 comm::Collective& collective, at::Device device)
+Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, LoopState& loop,
+                 comm::Collective& collective, at::Device device, const Clock& clock)
     : spec_(spec),
       train_(train),
       state_(state),
+      loop_(loop),
       collective_(collective),
       device_(device),
-      transport_(spec.transport()),
+      losses_(state, spec, clock),
       reducer_(state.parameter_list(), collective) {
   state_.model()->train();
 }
@@ -58,22 +51,25 @@ Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& s
 StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   StepTally tally;
   const double share = 1.0 / static_cast<double>(work.plan.samples.size());
+  std::vector<BatchRecord> records;
   at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(feed.batch(), device_);
-    const at::Tensor loss = summed_loss(state_, transport_, spec_, batch);
+    BatchLoss loss = losses_(batch);
     if (i + 1 == work.mine.size()) reducer_.start_last_backward();
-    (loss * share).backward();
-    loss_sum += loss.detach().to(at::kDouble);
+    (loss.sum * share).backward();
+    loss_sum += loss.sum.detach().to(at::kDouble);
+    records.push_back(std::move(loss.record));
     tally.samples += batch.flow_time.size(0);
     tally.tokens += batch.tokens;
     for (const std::uint64_t hash : batch.sample_hashes) tally.hash_sum += hash;
   }
   tally.loss_sum = loss_sum.item<double>();
+  for (const BatchMetrics& batch : to_host(records)) tally.batches.add(batch);
   return tally;
 }
 
-StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, Votes votes, const Phase& phase) {
+StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase) {
   phase(v1::TRAINER_PHASE_COMPUTE, false);
   reducer_.start_step();
   StepTally mine = accumulate(work, feed);
@@ -89,21 +85,26 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, Votes votes, cons
   phase(v1::TRAINER_PHASE_COMPUTE, false);
 
   require_whole_step(work.plan, all.samples);
-  const bool skipped = all.nonfinite > 0;
+  const bool skipped = all.nonfinite > 0 || !std::isfinite(all.loss_sum);
   if (!skipped) {
     clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
+    state_.set_lr(lr);
     state_.apply_gradients();
   }
   Progress& progress = state_.progress();
   progress = {work.plan.step + 1, work.plan.epoch, progress.samples + all.samples};
 
+  loop_.batches += all.batches.batches();
+  loop_.iter.add(all.batches);
+  loop_.train.add(all.batches);
+
   StepOutcome outcome;
-  outcome.failure = count_skip(work, skipped);
+  outcome.failure = count_skip(work, all, skipped);
   outcome.report.set_step(progress.steps);
   outcome.report.set_epoch(static_cast<std::int32_t>(work.plan.epoch));
   outcome.report.set_loss(all.loss_sum / static_cast<double>(work.plan.samples.size()));
   outcome.report.set_grad_norm(grad_norm);
-  outcome.report.set_lr(spec_.optim().lr());
+  outcome.report.set_lr(lr);
   outcome.report.set_samples(static_cast<std::int32_t>(all.samples));
   outcome.report.set_tokens(all.tokens);
   outcome.report.set_sample_hash_sum(all.hash_sum);
@@ -113,17 +114,18 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, Votes votes, cons
   return outcome;
 }
 
-std::optional<RunFailure> Stepper::count_skip(const StepWork& work, bool skipped) {
-  skipped_in_a_row_ = skipped ? skipped_in_a_row_ + 1 : 0;
+std::optional<RunFailure> Stepper::count_skip(const StepWork& work, const StepTally& all, bool skipped) {
+  loop_.skipped_in_a_row = skipped ? loop_.skipped_in_a_row + 1 : 0;
   if (!skipped) return std::nullopt;
+  const std::string what = std::isfinite(all.loss_sum) ? "gradient" : "loss";
   const std::string where = "step " + std::to_string(work.plan.step + 1) + ", epoch " +
                             std::to_string(work.plan.epoch) + ", virtual samples " +
                             sample_names(work.plan.samples, train_);
-  spdlog::warn("the gradient is not finite, the step is skipped: {}", where);
-  if (skipped_in_a_row_ < kMaxSkipped) return std::nullopt;
+  spdlog::warn("the {} is not finite, the step is skipped: {}", what, where);
+  if (loop_.skipped_in_a_row < spec_.optim().max_skipped_steps()) return std::nullopt;
   return RunFailure(ErrorCode::kDataLoss, "NonFiniteGradient",
-                    "the gradient was not finite in " + std::to_string(skipped_in_a_row_) +
-                        " steps in a row; the last: " + where);
+                    "loss or gradient was not finite in " + std::to_string(loop_.skipped_in_a_row) +
+                        " steps in a row (optim.max_skipped_steps); the last: " + where);
 }
 
 }  // namespace mdgen::train

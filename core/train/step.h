@@ -13,13 +13,15 @@
 #include <functional>
 #include <optional>
 
+#include "core/base/clock.h"
 #include "core/comm/collective.h"
 #include "core/comm/gradient_reducer.h"
+#include "core/train/batch_loss.h"
 #include "core/train/failure.h"
+#include "core/train/loop_state.h"
 #include "core/train/run_state.h"
 #include "core/train/step_feed.h"
 #include "core/train/step_sync.h"
-#include "core/transport/transport.h"
 #include "mdgen/v1/manifest.pb.h"
 #include "mdgen/v1/run.pb.h"
 
@@ -29,13 +31,12 @@ struct StepOutcome {
   v1::StepReport report;  // without `seconds`; step = steps applied, this one included
   bool stop = false;      // some rank voted for it
   bool checkpoint = false;
-  std::optional<RunFailure> failure;  // NonFiniteGradient: kMaxSkipped steps in a row were skipped
+  std::optional<RunFailure> failure;  // NonFiniteGradient: max_skipped_steps in a row were skipped
 };
 
 // Not thread-safe. Throws what Collective throws.
 class Stepper {
  public:
-  static constexpr int kMaxSkipped = 10;
   using Phase = std::function<void(v1::TrainerPhase phase, bool entered_reduce)>;
   struct Votes {
     bool stop = false;
@@ -43,32 +44,28 @@ class Stepper {
   };
 
   // All must outlive the stepper. `train` names the samples in errors.
-  Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, comm::Collective& collective,
-          at::Device device);
+  Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, LoopState& loop,
+          comm::Collective& collective, at::Device device, const Clock& clock);
 
   // Forward and backward over this rank's micro-batches (from `feed`), reduction, small all-reduce, clipping,
-  // optimizer, moving average; counts the step in the state's progress. Votes are given and counted in the
-  // small all-reduce, so that they hold for the boundary at the end of this step. A gradient that is not
-  // finite after the reduction leaves weights, optimizer and average alone on all ranks; its samples count as
-  // consumed.
-  StepOutcome run(const StepWork& work, StepFeed& feed, Votes votes, const Phase& phase);
+  // optimizer, moving average; counts the step in the state's progress and its batches in the loop's state.
+  // Votes are given and counted in the small all-reduce, so that they hold for the boundary at the end of
+  // this step. A loss or a gradient that is not finite after the reduction leaves weights, optimizer and
+  // average alone on all ranks; its samples count as consumed.
+  StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase);
 
  private:
   StepTally accumulate(const StepWork& work, StepFeed& feed);
-  std::optional<RunFailure> count_skip(const StepWork& work, bool skipped);
+  std::optional<RunFailure> count_skip(const StepWork& work, const StepTally& all, bool skipped);
 
   const v1::JobSpec& spec_;
   const v1::Manifest& train_;
   RunState& state_;
+  LoopState& loop_;
   comm::Collective& collective_;
   at::Device device_;
-  transport::Transport transport_;
+  BatchLosses losses_;
   comm::GradientReducer reducer_;
-  int skipped_in_a_row_ = 0;
 };
-
-// Sum of a micro-batch's per-sample losses (a differentiable scalar).
-at::Tensor summed_loss(RunState& state, const transport::Transport& transport, const v1::JobSpec& spec,
-                       const data::Batch& batch);
 
 }  // namespace mdgen::train

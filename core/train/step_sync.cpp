@@ -1,6 +1,8 @@
 #include "core/train/step_sync.h"
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "core/train/failure.h"
 
@@ -9,12 +11,13 @@ namespace {
 
 // Halves of 32 bits are exact in float64 for up to 2^21 ranks.
 constexpr std::uint64_t kLow = 0xFFFFFFFFULL;
+constexpr std::size_t kOwn = 9;
 
 }  // namespace
 
 StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int64_t step,
                        const StepTally& mine) {
-  const std::array<double, 9> values{mine.loss_sum,
+  const std::array<double, kOwn> own{mine.loss_sum,
                                      static_cast<double>(mine.samples),
                                      static_cast<double>(mine.tokens),
                                      static_cast<double>(mine.nonfinite),
@@ -23,8 +26,10 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
                                      static_cast<double>(mine.hash_sum & kLow),
                                      static_cast<double>(mine.hash_sum >> 32U),
                                      static_cast<double>(step)};
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kDouble);
-  std::copy(values.begin(), values.end(), tensor.data_ptr<double>());
+  const auto batches = mine.batches.pack();
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(own.size() + batches.size())}, at::kDouble);
+  std::copy(own.begin(), own.end(), tensor.data_ptr<double>());
+  std::copy(batches.begin(), batches.end(), tensor.data_ptr<double>() + kOwn);
   tensor = tensor.to(device);
   collective.all_reduce(tensor);
   tensor = tensor.cpu();
@@ -44,6 +49,8 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
   total.stop_votes = static_cast<std::int64_t>(sum[4]);
   total.checkpoint_votes = static_cast<std::int64_t>(sum[5]);
   total.hash_sum = static_cast<std::uint64_t>(sum[6]) + (static_cast<std::uint64_t>(sum[7]) << 32U);
+  total.batches =
+      BatchMeans::unpack(std::span<const double, BatchMeans::kWords>(sum + kOwn, BatchMeans::kWords));
   return total;
 }
 

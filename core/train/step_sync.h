@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/comm/collective.h"
+#include "core/train/batch_metrics.h"
 
 namespace mdgen::train {
 
@@ -19,6 +20,7 @@ struct StepTally {
   std::int64_t stop_votes = 0;        // ranks asked to leave at this boundary
   std::int64_t checkpoint_votes = 0;  // ... and to write a checkpoint first
   std::uint64_t hash_sum = 0;         // of the 40-bit hashes of the samples used, modulo 2^64
+  BatchMeans batches;                 // what is logged of the micro-batches
 };
 
 // Sums `mine` over all ranks in float64; hash sums and counts stay exact. Throws RunFailure(RanksOutOfStep)

@@ -1,18 +1,21 @@
 #include "core/train/validation.h"
 
+#include <algorithm>
+#include <map>
 #include <numeric>
+#include <vector>
 
 #include "core/data/draws.h"
-#include "core/train/step.h"
+#include "core/train/batch_loss.h"
 #include "core/train/step_feed.h"
 
 namespace mdgen::train {
 namespace {
 
-data::StepPlan whole_set(std::int64_t entries, std::int64_t repeat) {
+data::StepPlan whole_set(std::int64_t samples) {
   data::StepPlan plan;
   plan.epoch = data::kValidationEpoch;
-  plan.samples.resize(static_cast<std::size_t>(entries * repeat));
+  plan.samples.resize(static_cast<std::size_t>(samples));
   std::iota(plan.samples.begin(), plan.samples.end(), 0U);
   return plan;
 }
@@ -29,30 +32,90 @@ class EvaluationMode {
   RunState& state_;
 };
 
+// A row for every micro-batch of the validation, zero but for this rank's: adding over ranks fills them all.
+class Table {
+ public:
+  explicit Table(std::int64_t batches) : values_(at::zeros({batches, kColumns}, at::kDouble)) {}
+
+  void put(std::int64_t index, double loss_sum, std::int64_t samples, BatchMetrics metrics) {
+    double* row = values_.data_ptr<double>() + index * kColumns;
+    row[0] = loss_sum;
+    row[1] = static_cast<double>(samples);
+    std::copy(metrics.values().begin(), metrics.values().end(), row + kOwn);
+  }
+  void reduce(comm::Collective& collective, at::Device device) {
+    at::Tensor shared = values_.to(device);
+    collective.all_reduce(shared);
+    values_ = shared.cpu();
+  }
+  ValidationResult result() const {
+    ValidationResult result;
+    double loss_sum = 0;
+    double samples = 0;
+    const double* row = values_.data_ptr<double>();
+    for (std::int64_t i = 0; i < values_.size(0); ++i, row += kColumns) {
+      loss_sum += row[0];
+      samples += row[1];
+      BatchMetrics metrics;
+      std::copy(row + kOwn, row + kColumns, metrics.values().begin());
+      result.batches.add(metrics);
+    }
+    result.loss = loss_sum / samples;
+    result.samples = static_cast<std::int64_t>(samples);
+    return result;
+  }
+
+ private:
+  static constexpr std::int64_t kOwn = 2;  // sum of the samples' losses, samples
+  static constexpr std::int64_t kColumns = kOwn + static_cast<std::int64_t>(kQuantities);
+  at::Tensor values_;
+};
+
 }  // namespace
 
-ValidationLoss validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
-                        std::int64_t entries, comm::Collective& collective, at::Device device) {
+std::int64_t validated_samples(const v1::JobSpec& spec, std::int64_t samples) {
+  if (!spec.loop().has_val_batches()) return samples;
+  const std::int64_t one_rank = std::int64_t{spec.loop().val_batches()} * spec.optim().batch_size();
+  return one_rank >= samples ? samples : std::min(samples, one_rank * spec.workers().max());
+}
+
+ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
+                          std::int64_t samples, comm::Collective& collective, at::Device device,
+                          const Clock& clock, const BatchVisitor& visit) {
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(state);
   const RunState::AveragedWeights averaged(state);
-  const transport::Transport transport(spec.transport());
-  const StepWork work = share_of_step(whole_set(entries, spec.data().val_repeat()), dataset,
-                                      static_cast<std::uint32_t>(spec.optim().batch_size()),
+  BatchLosses losses(state, spec, clock);
+  const std::int64_t batch_size = spec.optim().batch_size();
+  const StepWork work = share_of_step(whole_set(samples), dataset, static_cast<std::uint32_t>(batch_size),
                                       collective.rank(), collective.world_size());
   data::Prefetcher prefetcher(dataset, spec.data().num_workers());
   for (const data::MicroBatch& batch : work.mine) prefetcher.push(work.plan.epoch, batch);
 
-  at::Tensor sums = at::zeros({2}, at::dtype(at::kDouble).device(device));
-  for (std::size_t i = 0; i < work.mine.size(); ++i) {
+  std::vector<BatchRecord> records;
+  std::vector<at::Tensor> sums;
+  std::map<std::int64_t, NamedValues> named;
+  for (const data::MicroBatch& planned : work.mine) {
+    const std::int64_t index = planned.front() / batch_size;
     const data::Batch batch = to_device(prefetcher.get(), device);
-    sums[0] += summed_loss(state, transport, spec, batch).to(at::kDouble);
-    sums[1] += batch.flow_time.size(0);
+    BatchLoss loss = losses(batch);
+    sums.push_back(loss.sum.to(at::kDouble));
+    records.push_back(std::move(loss.record));
+    if (visit) named[index] = visit(index, batch);
   }
-  collective.all_reduce(sums);
-  const at::Tensor total = sums.cpu();
-  const auto samples = static_cast<std::int64_t>(total[1].item<double>());
-  return {total[0].item<double>() / static_cast<double>(samples), samples};
+
+  Table table((samples + batch_size - 1) / batch_size);
+  const std::vector<BatchMetrics> metrics = to_host(records);
+  const at::Tensor loss_sums = sums.empty() ? at::empty({0}, at::kDouble) : at::stack(sums).cpu();
+  for (std::size_t i = 0; i < work.mine.size(); ++i) {
+    const data::MicroBatch& planned = work.mine[i];
+    table.put(planned.front() / batch_size, loss_sums[static_cast<std::int64_t>(i)].item<double>(),
+              static_cast<std::int64_t>(planned.size()), metrics[i]);
+  }
+  table.reduce(collective, device);
+  ValidationResult result = table.result();
+  if (visit) result.named = gather_values(collective, device, named);
+  return result;
 }
 
 }  // namespace mdgen::train

@@ -73,14 +73,30 @@ inline v1::Assignment assignment_for(const v1::JobSpec& spec, int rank = 0, int 
   return assignment;
 }
 
-inline std::vector<nlohmann::json> metrics_of(const v1::JobSpec& spec) {
+// Every line of metrics.jsonl.
+inline std::vector<nlohmann::json> lines_of(const v1::JobSpec& spec) {
   std::vector<nlohmann::json> lines;
   std::istringstream text(read_file(spec.work_dir() + "/" + spec.name() + "/metrics.jsonl"));
   for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
   return lines;
 }
 
-// step, loss and grad_norm (or val_loss) of every line of metrics.jsonl: what a resumed run must repeat bit
+// The lines that have this key: "loss" for steps, "val_loss" for validations, "train_loss" for epochs.
+inline std::vector<nlohmann::json> lines_with(const v1::JobSpec& spec, const std::string& key) {
+  std::vector<nlohmann::json> lines = lines_of(spec);
+  std::erase_if(lines, [&](const nlohmann::json& line) { return !line.contains(key); });
+  return lines;
+}
+
+// The lines of steps and validations.
+inline std::vector<nlohmann::json> metrics_of(const v1::JobSpec& spec) {
+  std::vector<nlohmann::json> lines = lines_of(spec);
+  std::erase_if(
+      lines, [](const nlohmann::json& line) { return !line.contains("loss") && !line.contains("val_loss"); });
+  return lines;
+}
+
+// step, loss and grad_norm (or val_loss) of every step and validation: what a resumed run must repeat bit
 // for bit.
 inline std::vector<std::vector<double>> curve_of(const v1::JobSpec& spec) {
   std::vector<std::vector<double>> points;

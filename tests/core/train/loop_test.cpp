@@ -105,7 +105,8 @@ TEST_F(LoopTest, Wandb_WritesTensorBoardEventsToo) {
   for (const auto& entry : std::filesystem::directory_iterator(run_folder("with") / "tensorboard")) {
     events += read_file(entry.path());
   }
-  for (const char* tag : {"train_loss", "grad_norm", "lr", "tokens_per_second", "epoch", "val_loss"}) {
+  for (const char* tag : {"loss", "grad_norm", "lr", "tokens_per_second", "epoch", "train_loss", "val_loss",
+                          "val_time", "trainer_step"}) {
     EXPECT_THAT(events, HasSubstr(tag));
   }
 }

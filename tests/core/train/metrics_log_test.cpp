@@ -64,10 +64,26 @@ TEST(MetricsLine, Validation_HasValLoss) {
   report.set_step(9);
   report.set_val_loss(0.25);
   report.set_samples(8);
-  const json line = json::parse(metrics_line(report));
-  EXPECT_EQ(line["val_loss"].get<double>(), 0.25);
+  LogRecord record;
+  record.prefix = "val";
+  record.means = {{"loss", 0.5}, {"time", 0.75}};
+  record.named.numbers["rmsf"] = 1.5;
+  record.named.texts["seq_pred"] = {"AG", "CF"};
+  record.trainer_step = 9;
+  record.iter_step = 30;
+  record.count = 4;
+  record.lr = 1e-4;
+  const json line = json::parse(metrics_line(report, record));
+  EXPECT_EQ(line["val_loss"].get<double>(), 0.25) << "the report's: over samples";
   EXPECT_EQ(line["samples"], 8);
   EXPECT_FALSE(line.contains("loss"));
+  EXPECT_EQ(line["val_time"], 0.75);
+  EXPECT_EQ(line["val_rmsf"], 1.5);
+  EXPECT_EQ(line["val_seq_pred"], json({"AG", "CF"}));
+  EXPECT_EQ(line["val_count"], 4);
+  EXPECT_EQ(line["trainer_step"], 9);
+  EXPECT_EQ(line["iter_step"], 30);
+  EXPECT_EQ(line["lr"], 1e-4);
 }
 
 TEST(KeepUntil, DropsLaterStepsTornAndForeignLines) {

@@ -1,0 +1,28 @@
+// <run folder>/log.out: lines in the format of the reference's logger, such as
+//   2026-01-31 12:00:00,123 [host:4711] [INFO] {'train_loss': 0.9, …}
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "core/base/clock.h"
+
+namespace mdgen::train {
+
+// The line without its end; local time, as Python's logging.
+std::string log_line(Clock::Wall when, const std::string& host, long process, const std::string& text);
+
+// Appends, flushed. Lines of earlier runs stay: it is a log, not a state. Not thread-safe.
+class LogFile {
+ public:
+  LogFile(std::filesystem::path file, const Clock& clock);
+  void info(const std::string& text);  // throws Error(kUnavailable) when it cannot be written
+
+ private:
+  std::filesystem::path file_;
+  const Clock& clock_;
+  std::ofstream stream_;
+};
+
+}  // namespace mdgen::train

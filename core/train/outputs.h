@@ -1,0 +1,41 @@
+// What rank 0 writes into the run folder: records and checkpoints.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/checkpoint/train_state.h"
+#include "core/train/log_record.h"
+#include "core/train/observer.h"
+#include "core/train/recorder.h"
+#include "core/train/resume.h"
+#include "mdgen/v1/run.pb.h"
+
+namespace mdgen::train {
+
+// Trouble with the run folder has a reason of its own, so that it is not mistaken for a lost peer's: every
+// function throws RunFailure(MetricsFailed or CheckpointFailed) with the system's text. Not thread-safe.
+class Outputs {
+ public:
+  // Opens the files at where the run starts and reports the start to the observer. All but `start` must
+  // outlive it. A validation alone keeps all lines of metrics.jsonl and writes no checkpoint.
+  Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
+          std::int64_t parameters, RunObserver& observer, const Clock& clock);
+  ~Outputs();
+
+  void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);
+  void validated(const v1::ValidationReport& report, const LogRecord& record);
+  void checkpoint(const checkpoint::TrainState& live);  // copies it; the writer works in the background
+  void flush();                                         // waits until the last checkpoint is verified
+
+ private:
+  void report_start(const Start& start, std::int64_t parameters);
+
+  const v1::Assignment& assignment_;
+  RunObserver& observer_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<checkpoint::BackgroundWriter> writer_;
+};
+
+}  // namespace mdgen::train
