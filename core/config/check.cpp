@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/config/combinations.h"
 #include "core/config/schema.h"
 #include "core/config/spec.h"
 
@@ -117,6 +118,7 @@ void check(const JobSpec& resolved) {
   check_name(resolved, findings);
   check_sizes(resolved, findings);
   check_conditioning(resolved, findings);
+  for (const std::string& text : refused_combinations(resolved)) findings.wrong.push_back(text);
   if (!findings.missing.empty()) {
     findings.wrong.insert(findings.wrong.begin(), "missing, but required: " + join(findings.missing, ", "));
   }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/config/combinations.h"
 #include "core/config/schema.h"
 #include "core/config/spec.h"
 
@@ -78,6 +79,7 @@ std::vector<std::string> warnings(const JobSpec& spec) {
                     std::to_string(micro_batches) + " micro-batches: fewer than workers.max = " +
                     std::to_string(spec.workers().max()) + " workers can work on");
   }
+  for (std::string& text : idle_flags(spec)) texts.push_back(std::move(text));
   return texts;
 }
 

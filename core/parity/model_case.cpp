@@ -58,15 +58,17 @@ struct Setting {
   explicit Setting(const GoldenFile& golden)
       : spec(job_spec(golden)),
         transport(spec.transport()),
-        model(model::model_config(spec)),
-        prepared(objective::prepare(batch_of(golden, spec.model()), spec)) {
+        prepared(objective::prepare(batch_of(golden, spec.model()), spec)) {}
+
+  void build_model(const GoldenFile& golden) {
+    model = model::LatentModel(model::model_config(spec));
     train::load_state_dict(*model, golden.under("param."));
   }
 
   v1::JobSpec spec;
   transport::Transport transport;
-  model::LatentModel model;
   objective::Prepared prepared;
+  model::LatentModel model{nullptr};
 };
 
 void compare_prepared(const GoldenFile& golden, const objective::Prepared& prepared, Family& family) {
@@ -192,6 +194,7 @@ void run_training(const GoldenFile& golden, Setting& setting, Family& family) {
 void run_model(const GoldenFile& golden, Result& result) {
   Setting setting(golden);
   compare_prepared(golden, setting.prepared, result.prep);
+  setting.build_model(golden);
   if (golden.has_any("out.")) run_step(golden, setting, result);
   if (golden.has_any("train.")) run_training(golden, setting, result.train);
 }

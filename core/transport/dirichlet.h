@@ -23,7 +23,7 @@ struct DirichletFlow {
   // A c that is not finite counts as 0; otherwise it is Error(kDataLoss).
   bool allow_nan_cfactor = false;
   // c as the reference computes it: finite differences of step 0.001 in alpha, interpolated over 1,000 points
-  // in b. That is wrong by orders of magnitude below b = 0.001, noise near 1, and not finite beyond 0.996.
+  // in b. That is wrong by orders of magnitude below b = 0.001, zero or noise above 0.85, NaN above 0.996.
   bool tabulated = false;
 };
 DirichletFlow dirichlet_flow(const v1::JobSpec& resolved);  // tabulated under reference_compat
