@@ -4,6 +4,7 @@
 #include <chrono>
 #include <limits>
 
+#include "core/objective/metrics.h"
 #include "core/objective/objective.h"
 
 namespace mdgen::train {
@@ -21,27 +22,18 @@ double seconds(Clock::Steady from, Clock::Steady to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-at::Tensor mean_or_nan(const at::Tensor& values, const at::TensorOptions& options) {
-  if (!values.defined()) return at::full({}, std::numeric_limits<double>::quiet_NaN(), options);
-  return values.detach().mean().to(options);
-}
-
-// Whether the most probable type is the true one: (B, T, L) float, or undefined without logits.
-at::Tensor recovered(const transport::Losses& losses, const data::Batch& batch) {
-  if (!losses.logits.defined()) return {};
-  return losses.logits.detach().argmax(-1).eq(batch.seqres.unsqueeze(1)).to(at::kFloat);
-}
-
+// In kComputed's order, NaN for what there is not.
 at::Tensor computed(const transport::Losses& losses, const data::Batch& batch) {
-  const torch::NoGradGuard no_grad;
+  const objective::BatchMeans means = objective::batch_means(losses, batch.seqres, batch.mask);
   const at::TensorOptions options = at::dtype(at::kDouble).device(losses.per_sample.device());
-  const at::Tensor hits = recovered(losses, batch);
-  const at::Tensor continuous = losses.discrete.defined() ? losses.continuous : at::Tensor();
-  const at::Tensor designed = hits.defined() ? hits.slice(2, 1, -1) : hits;
-  const at::Tensor given = hits.defined() ? at::stack({hits.select(2, 0), hits.select(2, -1)}, 2) : hits;
-  return at::stack({mean_or_nan(losses.per_sample, options), mean_or_nan(losses.t, options),
-                    mean_or_nan(continuous, options), mean_or_nan(losses.discrete, options),
-                    mean_or_nan(designed, options), mean_or_nan(given, options)});
+  std::vector<at::Tensor> values;
+  for (const at::Tensor* mean :
+       {&means.loss, &means.time, &means.loss_continuous, &means.loss_discrete,
+        &means.category_pred_design_aa_recovery, &means.category_pred_cond_aa_recovery}) {
+    values.push_back(mean->defined() ? mean->to(options)
+                                     : at::full({}, std::numeric_limits<double>::quiet_NaN(), options));
+  }
+  return at::stack(values);
 }
 
 }  // namespace
