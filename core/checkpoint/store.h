@@ -29,8 +29,11 @@ struct Summary {
   std::int64_t step = 0;
   std::int64_t epoch = 0;
   std::int64_t samples = 0;  // consumed by the effective chain
-  std::string spec_digest;
-  std::string plan_digest;
+  std::string spec_digest{};
+  std::string plan_digest{};
+  // Where the step lies in its plan; in state.json alone.
+  std::int64_t epochs_done = 0;
+  std::int64_t epoch_steps = 0;  // of the epoch in progress
 };
 
 // What is written beside the files: manifest.json.

@@ -1,10 +1,9 @@
 #include "core/checkpoint/train_state.h"
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/files.h"
+#include "core/checkpoint/state_file.h"
 #include "core/format/safetensors.h"
 
 namespace mdgen::checkpoint {
@@ -12,10 +11,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
-using Json = nlohmann::ordered_json;
-
-constexpr const char* kStateFile = "state.json";
-constexpr int kStateVersion = 1;
 
 struct DtypeName {
   at::ScalarType type;
@@ -102,36 +97,21 @@ TrainState snapshot(const TrainState& live, TrainState reuse) {
 
 void write_files(const fs::path& folder, const TrainState& state) {
   const std::int64_t step = state.summary.step;
-  write_tensors(folder / "model.safetensors", state.model, step);
-  if (!state.ema.empty()) write_tensors(folder / "ema.safetensors", state.ema, step);
-  write_tensors(folder / "optimizer.safetensors", state.optimizer, step);
-  Json json = {{"version", kStateVersion},
-               {"step", step},
-               {"epoch", state.summary.epoch},
-               {"samples", state.summary.samples},
-               {"spec_digest", state.summary.spec_digest},
-               {"plan_digest", state.summary.plan_digest},
-               {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
-  if (!state.loop_json.empty()) json["loop"] = Json::parse(state.loop_json);
-  write_file_synced(folder / kStateFile, json.dump(2) + "\n");
+  write_tensors(folder / kModelFile, state.model, step);
+  if (!state.ema.empty()) write_tensors(folder / kEmaFile, state.ema, step);
+  write_tensors(folder / kOptimizerFile, state.optimizer, step);
+  write_state_file(folder, {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
 }
 
 TrainState read_files(const fs::path& folder) {
   TrainState state;
-  state.model = read_tensors(folder / "model.safetensors");
-  if (fs::exists(folder / "ema.safetensors")) state.ema = read_tensors(folder / "ema.safetensors");
-  state.optimizer = read_tensors(folder / "optimizer.safetensors");
-  const fs::path file = folder / kStateFile;
-  try {
-    const Json json = Json::parse(read_file(file));
-    state.summary = {json.at("step").get<std::int64_t>(), json.at("epoch").get<std::int64_t>(),
-                     json.at("samples").get<std::int64_t>(), json.at("spec_digest").get<std::string>(),
-                     json.at("plan_digest").get<std::string>()};
-    state.spec_json = json.at("spec").dump();
-    if (json.contains("loop")) state.loop_json = json.at("loop").dump();
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::kDataLoss, file.string() + " is not a checkpoint's state: " + error.what());
-  }
+  state.model = read_tensors(folder / kModelFile);
+  if (fs::exists(folder / kEmaFile)) state.ema = read_tensors(folder / kEmaFile);
+  if (fs::exists(folder / kOptimizerFile)) state.optimizer = read_tensors(folder / kOptimizerFile);
+  StateFile saved = read_state_file(folder);
+  state.summary = std::move(saved.summary);
+  state.spec_json = std::move(saved.spec_json);
+  state.loop_json = std::move(saved.loop_json);
   return state;
 }
 

@@ -47,7 +47,8 @@ class PickleReader {
     return value;
   }
   std::string_view line() {
-    const std::string_view rest(reinterpret_cast<const char*>(bytes_.data()) + position_, bytes_.size() - position_);
+    const std::string_view rest(reinterpret_cast<const char*>(bytes_.data()) + position_,
+                                bytes_.size() - position_);
     const std::size_t end = rest.find('\n');
     if (end == rest.npos) reject("truncated in a name");
     position_ += end + 1;
@@ -89,7 +90,8 @@ class PickleReader {
     return items;
   }
 
-  // What opcodes copy from values that the memo holds: a few bytes of pickle could copy much, again and again.
+  // What opcodes copy from values that the memo holds: a few bytes of pickle could copy much, again and
+  // again.
   void charge(std::size_t copied) {
     copied_ += copied;
     if (copied_ > kMaxPickleBytes) reject("it copies its values more often than any checkpoint does");
@@ -98,7 +100,9 @@ class PickleReader {
   void push_integer(std::int64_t value) { push(PickleValue::Kind::kInt).integer = value; }
   void push_text(std::uint64_t length) { push(PickleValue::Kind::kText).text = take(length); }
   void push_bytes(std::uint64_t length) { push(PickleValue::Kind::kBytes).text = take(length); }
-  void push_items(PickleValue::Kind kind, std::vector<PickleValue*> items) { push(kind).items = std::move(items); }
+  void push_items(PickleValue::Kind kind, std::vector<PickleValue*> items) {
+    push(kind).items = std::move(items);
+  }
   void push_dict(std::vector<PickleValue*> items) {
     if (items.size() % 2 != 0) reject("a dict has a key without a value");
     push_items(PickleValue::Kind::kDict, std::move(items));

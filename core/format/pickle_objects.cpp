@@ -18,11 +18,16 @@ bool PickleReader::step_object(unsigned char opcode) {
       if (!names[0]->is(Kind::kText) || !names[1]->is(Kind::kText)) reject("a class's name is no text");
       return push_global(names[0]->text, names[1]->text), true;
     }
-    case 'Q': return load_storage(), true;
-    case 'R': return reduce(), true;
-    case 0x81: return new_object(), true;
-    case 'b': return build(), true;
-    default: return false;
+    case 'Q':
+      return load_storage(), true;
+    case 'R':
+      return reduce(), true;
+    case 0x81:
+      return new_object(), true;
+    case 'b':
+      return build(), true;
+    default:
+      return false;
   }
 }
 
@@ -30,7 +35,8 @@ void PickleReader::push_global(std::string_view module, std::string_view name) {
   std::string full = std::string(module) + " " + std::string(name);
   if (!is_accepted_global(full)) {
     std::replace(full.begin(), full.end(), ' ', '.');
-    reject("it names " + full.substr(0, 200) + ", which is not among what is read from a checkpoint (tensors, "
+    reject("it names " + full.substr(0, 200) +
+           ", which is not among what is read from a checkpoint (tensors, "
            "containers, numbers, text, argparse.Namespace); nothing of it was run");
   }
   push(Kind::kGlobal).text = std::move(full);
@@ -40,9 +46,11 @@ void PickleReader::push_global(std::string_view module, std::string_view name) {
 void PickleReader::load_storage() {
   const PickleValue* id = pop();
   const bool fits = id->is(Kind::kTuple) && id->items.size() == 5 && id->items[0]->text == "storage" &&
-                    id->items[1]->is(Kind::kGlobal) && id->items[2]->is(Kind::kText) && id->items[4]->is(Kind::kInt);
+                    id->items[1]->is(Kind::kGlobal) && id->items[2]->is(Kind::kText) &&
+                    id->items[4]->is(Kind::kInt);
   const char* dtype = fits ? dtype_of_storage(id->items[1]->text) : nullptr;
-  if (dtype == nullptr || id->items[4]->integer < 0) reject("it refers to something outside that is no storage");
+  if (dtype == nullptr || id->items[4]->integer < 0)
+    reject("it refers to something outside that is no storage");
   charge(id->items[2]->text.size());
   PickleValue& storage = push(Kind::kStorage);
   storage.tensor = std::make_unique<PickledTensor>();
@@ -54,7 +62,8 @@ void PickleReader::load_storage() {
 void PickleReader::reduce() {
   const PickleValue* arguments = pop();
   const PickleValue* function = pop();
-  if (!function->is(Kind::kGlobal) || !arguments->is(Kind::kTuple)) reject("it calls something that has no name");
+  if (!function->is(Kind::kGlobal) || !arguments->is(Kind::kTuple))
+    reject("it calls something that has no name");
   stack_.push_back(call(function->text, arguments->items));
 }
 
@@ -109,7 +118,8 @@ PickleValue* PickleReader::path(const std::vector<PickleValue*>& arguments) {
 
 std::vector<std::int64_t> PickleReader::integers(const PickleValue& tuple, const char* what) {
   std::vector<std::int64_t> values;
-  if (!tuple.is(Kind::kTuple) || tuple.items.size() > 64) reject(std::string("a tensor's ") + what + " is no tuple");
+  if (!tuple.is(Kind::kTuple) || tuple.items.size() > 64)
+    reject(std::string("a tensor's ") + what + " is no tuple");
   for (const PickleValue* item : tuple.items) {
     if (!item->is(Kind::kInt) || item->integer < 0)
       reject(std::string("a tensor's ") + what + " holds something else than integers of at least 0");
@@ -128,7 +138,9 @@ PickleValue* PickleReader::rebuild_tensor(const std::vector<PickleValue*>& argum
   view.offset = arguments[1]->integer;
   view.shape = integers(*arguments[2], "size");
   view.strides = integers(*arguments[3], "stride");
-  if (view.shape.size() != view.strides.size()) reject("a tensor has " + std::to_string(view.shape.size()) + " sizes and " + std::to_string(view.strides.size()) + " strides");
+  if (view.shape.size() != view.strides.size())
+    reject("a tensor has " + std::to_string(view.shape.size()) + " sizes and " +
+           std::to_string(view.strides.size()) + " strides");
   if (!fits_storage(view)) reject("a tensor reaches beyond its storage " + view.storage);
   PickleValue& value = make(Kind::kTensor);
   value.tensor = std::make_unique<PickledTensor>(std::move(view));
@@ -139,17 +151,20 @@ void PickleReader::new_object() {
   const PickleValue* arguments = pop();
   const PickleValue* type = pop();
   if (!type->is(Kind::kGlobal) || !arguments->is(Kind::kTuple)) reject("it makes an object of no class");
-  if (type->text != "argparse Namespace" && type->text != "collections OrderedDict" && !is_set_type(type->text))
+  if (type->text != "argparse Namespace" && type->text != "collections OrderedDict" &&
+      !is_set_type(type->text))
     reject("it makes an object of " + type->text + " in a way that is not accepted");
   stack_.push_back(call(type->text, arguments->items));
 }
 
-// Attributes: a Namespace's are its content; those of other kinds (a state dict's version notes) are left out.
+// Attributes: a Namespace's are its content; those of other kinds (a state dict's version notes) are left
+// out.
 void PickleReader::build() {
   const PickleValue* state = pop();
   PickleValue* target = top();
   if (target->is(Kind::kOrderedDict)) return;
-  if (!target->is(Kind::kNamespace) || !state->is(Kind::kDict)) reject("it sets attributes of something that has none");
+  if (!target->is(Kind::kNamespace) || !state->is(Kind::kDict))
+    reject("it sets attributes of something that has none");
   charge(state->items.size());
   target->items.insert(target->items.end(), state->items.begin(), state->items.end());
 }

@@ -10,18 +10,6 @@ namespace mdgen::client {
 namespace fs = std::filesystem;
 namespace {
 
-// A checkpoint itself, a folder of them, or a run folder; a job's run folder is asked from the coordinator.
-fs::path named_folder(const Options& options, const Surroundings& world) {
-  const fs::path folder = world.current_folder / options.job;
-  if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
-  if (options.job.find('/') != std::string::npos) throw UsageError("there is no folder " + folder.string());
-  const fs::path run_folder = open_api(options, world)->get(options.job).run_folder();
-  if (!fs::is_directory(run_folder)) {
-    throw Error(ErrorCode::kNotFound, "the run folder " + run_folder.string() + " is not on this machine");
-  }
-  return run_folder;
-}
-
 std::vector<fs::path> checkpoints_below(fs::path folder) {
   if (checkpoint::parse_folder_name(folder.filename().string())) return {folder};
   if (fs::is_directory(folder / "checkpoints")) folder /= "checkpoints";
@@ -65,6 +53,17 @@ void print_json(const config::Json& json, const Options& options, std::ostream& 
 }
 
 }  // namespace
+
+fs::path named_folder(const Options& options, const Surroundings& world) {
+  const fs::path folder = world.current_folder / options.job;
+  if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
+  if (options.job.find('/') != std::string::npos) throw UsageError("there is no folder " + folder.string());
+  const fs::path run_folder = open_api(options, world)->get(options.job).run_folder();
+  if (!fs::is_directory(run_folder)) {
+    throw Error(ErrorCode::kNotFound, "the run folder " + run_folder.string() + " is not on this machine");
+  }
+  return run_folder;
+}
 
 ExitCode list_checkpoints(const Options& options, const Surroundings& world) {
   config::Json rows = config::Json::array();

@@ -106,15 +106,41 @@ class CommandLine {
   }
 
   void add_checkpoint_verbs() {
-    CLI::App* group = app_.add_subcommand("checkpoints", "list or check what a run has written");
+    CLI::App* group =
+        app_.add_subcommand("checkpoints", "list, check, export or import what a run has written");
     group->require_subcommand(1);
     const auto add_verb = [&](const std::string& name, const std::string& help, Verb run) {
       CLI::App* app = group->add_subcommand(name, help);
-      app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
       app->callback([this, run] { verb = run; });
+      return app;
     };
-    add_verb("list", "name them, the newest first", &list_checkpoints);
-    add_verb("verify", "compare every file with its recorded digest", &verify_checkpoints);
+    const auto add_job_verb = [&](const std::string& name, const std::string& help, Verb run) {
+      CLI::App* app = add_verb(name, help, run);
+      app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
+      return app;
+    };
+    add_job_verb("list", "name them, the newest first", &list_checkpoints);
+    add_job_verb("verify", "compare every file with its recorded digest", &verify_checkpoints);
+    CLI::App* to_file = add_job_verb(
+        "export", "write the newest good one as a Lightning file of the reference", &export_checkpoint);
+    to_file->add_option("--out", options.out, "the file to write: NAME.ckpt")->required();
+    to_file
+        ->add_option("--weights", options.weights,
+                     "raw: all, to train on; ema: the moving average, to sample from")
+        ->check(CLI::IsMember({"raw", "ema"}))
+        ->capture_default_str();
+    to_file->footer(
+        "mdgenctl checkpoints export j1 --out last.ckpt               the reference's train.py --ckpt goes "
+        "on from it\n"
+        "mdgenctl checkpoints export runs/a --out a.ckpt --weights ema   its *_inference.py --sim_ckpt "
+        "samples with it");
+    CLI::App* from_file =
+        add_verb("import", "make a checkpoint and a spec of a Lightning file", &import_checkpoint);
+    from_file->add_option("file", options.file, "the reference's checkpoint: NAME.ckpt")->required();
+    from_file->add_option("--out", options.out, "the folder to make")->required();
+    from_file->footer(
+        "mdgenctl checkpoints import forward_sim.ckpt --out forward_sim\n"
+        "mdgenctl submit -f forward_sim/spec.yaml --set data_dir=data --set name=more   goes on from it");
   }
 
   void add_other_verbs() {

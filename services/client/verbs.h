@@ -1,6 +1,7 @@
 // mdgenctl's verbs: each takes its options, does its work and returns the exit code. Errors are thrown.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ struct Options {
   std::optional<int> grace_seconds;
   int limit = 100;
   bool markdown = false;
+  std::string out;              // checkpoints export: a file; import: a folder
+  std::string weights = "raw";  // checkpoints export: raw or ema
 };
 
 ExitCode submit(const Options& options, const Surroundings& world);
@@ -42,8 +45,17 @@ ExitCode cancel(const Options& options, const Surroundings& world);
 ExitCode list_checkpoints(const Options& options, const Surroundings& world);
 // Reads every byte. kExitFailed when one is bad, or when there is none.
 ExitCode verify_checkpoints(const Options& options, const Surroundings& world);
+// The newest good checkpoint of options.job as a Lightning file.
+ExitCode export_checkpoint(const Options& options, const Surroundings& world);
+// options.file, a Lightning file, as a checkpoint folder and a spec. kExitFailed when it does not fit its own
+// flags.
+ExitCode import_checkpoint(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);
+
+// options.job as a folder: a checkpoint, a folder of them or a run folder; a job's is asked from the
+// coordinator.
+std::filesystem::path named_folder(const Options& options, const Surroundings& world);
 
 // A connection to options.address, else to world.default_address. Throws UsageError without either.
 std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& world);
