@@ -19,7 +19,6 @@ const char* verdict_text(Verdict verdict) {
 
 void run(const std::filesystem::path& file, Result& result) {
   const GoldenFile golden(file);
-  result.has_ode = golden.has_any("ode.");
   if (golden.has_any("table.")) {
     run_geometry(golden, result);
   } else {
@@ -31,8 +30,8 @@ void run(const std::filesystem::path& file, Result& result) {
 
 std::string Result::row() const {
   std::string text = name;
-  for (const Family* family : {&prep, &out, &loss, &grad, &train}) text += " " + family->text();
-  return text + " ode=" + (has_ode ? "not-checked" : "-") + " " + verdict_text(verdict);
+  for (const Family* family : {&prep, &out, &loss, &grad, &train, &ode}) text += " " + family->text();
+  return text + " " + verdict_text(verdict);
 }
 
 Result run_case(const std::filesystem::path& file) {
@@ -40,7 +39,8 @@ Result run_case(const std::filesystem::path& file) {
   result.name = file.stem().string();
   try {
     run(file, result);
-    for (const Family* family : {&result.prep, &result.out, &result.loss, &result.grad, &result.train}) {
+    for (const Family* family :
+         {&result.prep, &result.out, &result.loss, &result.grad, &result.train, &result.ode}) {
       result.reasons.insert(result.reasons.end(), family->problems().begin(), family->problems().end());
     }
     if (result.reasons.empty()) result.verdict = Verdict::kPass;

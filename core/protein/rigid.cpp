@@ -70,6 +70,22 @@ at::Tensor rot_to_quat(const at::Tensor& rots) {
   return at::where(quat.narrow(-1, 0, 1) < 0, -quat, quat);
 }
 
+at::Tensor quat_to_rot(const at::Tensor& quats) {
+  const at::Tensor length = dot_keepdim(quats, quats).sqrt();
+  const at::Tensor none = torch::tensor({1.0, 0.0, 0.0, 0.0}, quats.options());
+  const std::vector<at::Tensor> q = at::where(length > 0, quats / length, none).unbind(-1);
+  const at::Tensor &w = q[0], &x = q[1], &y = q[2], &z = q[3];
+  return at::stack({w * w + x * x - y * y - z * z, 2 * (x * y - w * z), 2 * (x * z + w * y),  //
+                    2 * (x * y + w * z), w * w - x * x + y * y - z * z, 2 * (y * z - w * x),  //
+                    2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z},
+                   -1)
+      .unflatten(-1, {3, 3});
+}
+
+Rigid from_tensor_7(const at::Tensor& tensor_7) {
+  return {quat_to_rot(tensor_7.narrow(-1, 0, 4)), tensor_7.narrow(-1, 4, 3)};
+}
+
 at::Tensor to_tensor_7(const Rigid& r) { return at::cat({rot_to_quat(r.rots), r.trans}, -1); }
 
 at::Tensor offsets(const Rigid& reference, const Rigid& frames) {

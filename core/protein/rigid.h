@@ -21,7 +21,10 @@ at::Tensor invert_apply(const Rigid& r, const at::Tensor& points);  // (*, 3)
 
 // Unit quaternions (w, x, y, z) with w >= 0, in closed form (largest of the four squared components first).
 at::Tensor rot_to_quat(const at::Tensor& rots);  // (*, 3, 3) -> (*, 4)
-at::Tensor to_tensor_7(const Rigid& r);          // (*, 7): quaternion, translation
+// Quaternions of any length but 0, which counts as no rotation: (*, 4) -> (*, 3, 3).
+at::Tensor quat_to_rot(const at::Tensor& quats);
+at::Tensor to_tensor_7(const Rigid& r);           // (*, 7): quaternion, translation
+Rigid from_tensor_7(const at::Tensor& tensor_7);  // the quaternion need not be of unit length
 
 // frames (B, T, L): every frame relative to `reference` (B, 1, L), as (B, T, L, 7).
 at::Tensor offsets(const Rigid& reference, const Rigid& frames);

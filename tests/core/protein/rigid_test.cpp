@@ -35,6 +35,15 @@ TEST(Quaternion, InvertsTheMatrixFormula) {
   EXPECT_LT((found - at::where(q.narrow(-1, 0, 1) < 0, -q, q)).abs().max().item<double>(), 1e-12);
 }
 
+TEST(Quaternion, OfAnyLength_GivesTheMatrix) {
+  const at::Tensor q = random_quaternions(1'000);
+  EXPECT_LT((quat_to_rot(3 * q) - matrix_of(q)).abs().max().item<double>(), 1e-12);
+  const Rigid frames = random_rigid(1'000);
+  const Rigid back = from_tensor_7(to_tensor_7(frames));
+  EXPECT_LT((back.rots - frames.rots).abs().max().item<double>(), 1e-12);
+  EXPECT_TRUE(at::equal(back.trans, frames.trans));
+}
+
 // Half turns and the identity, where all but one of the four squared components vanish.
 TEST(Quaternion, EachOfTheFourBranches) {
   for (int axis = 0; axis < 4; ++axis) {
