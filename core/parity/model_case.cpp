@@ -196,7 +196,9 @@ void run_model(const GoldenFile& golden, Result& result) {
   compare_prepared(golden, setting.prepared, result.prep);
   setting.build_model(golden);
   if (golden.has_any("out.")) run_step(golden, setting, result);
-  if (golden.has_any("ode.")) run_ode(golden, setting.model, setting.spec, batch_of(golden), result.ode);
+  if (golden.has_any("ode.")) {
+    run_ode(golden, setting.model, setting.spec, batch_of(golden, setting.spec.model()), result.ode);
+  }
   if (golden.has_any("train.")) run_training(golden, setting, result.train);
 }
 

@@ -1,3 +1,4 @@
+#include "core/model/latent_layout.h"
 #include "core/parity/case.h"
 #include "core/sample/sampler.h"
 
@@ -6,10 +7,9 @@ namespace {
 
 // What the flow starts from: the design's sequence channels are one draw for all frames.
 void set_start(const at::Tensor& z, const v1::ModelSpec& spec, data::Batch& batch) {
-  const std::int64_t sequence = spec.design() ? batch.simplex.size(-1) : 0;
-  const std::int64_t continuous = z.size(-1) - sequence;
-  batch.noise = z.narrow(-1, 0, continuous);
-  if (spec.design()) batch.simplex = z.select(1, 0).narrow(-1, continuous, sequence);
+  const model::LatentLayout layout = model::latent_layout(spec);
+  batch.noise = z.narrow(-1, 0, layout.continuous());
+  batch.simplex = z.select(1, 0).narrow(-1, layout.sequence.begin, layout.sequence.size);
 }
 
 }  // namespace

@@ -1,18 +1,12 @@
 #include "core/sample/rebuild.h"
 
+#include "core/model/latent_layout.h"
 #include "core/protein/geometry.h"
 
 namespace mdgen::sample {
 namespace {
 
-constexpr int kOffsetChannels = 7;
-constexpr int kTorsionChannels = 14;
 constexpr double kNoLength = 1e-12;
-
-std::int64_t first_torsion(const v1::ModelSpec& spec) {
-  const bool two_offsets = spec.tps_condition() || spec.inpainting() || spec.dynamic_mpnn();
-  return two_offsets ? 2 * kOffsetChannels : kOffsetChannels;
-}
 
 }  // namespace
 
@@ -26,15 +20,18 @@ at::Tensor torsions_of(const at::Tensor& channels, const v1::ModelSpec& spec) {
 
 at::Tensor rebuild_atom14(const at::Tensor& latents, const protein::Rigid& first, const at::Tensor& types,
                           const v1::ModelSpec& spec) {
+  const model::LatentLayout layout = model::latent_layout(spec);
+  const auto part = [&](const model::Channels& channels) {
+    return latents.narrow(-1, channels.begin, channels.size);
+  };
   const at::Tensor every_frame = types.unsqueeze(1).expand({-1, latents.size(1), -1});
   if (spec.no_frames()) {
-    const at::Tensor atom37 = latents.unflatten(-1, {-1, 3}).flatten(0, 1);
+    const at::Tensor atom37 = part(layout.atom37).unflatten(-1, {-1, 3}).flatten(0, 1);
     return protein::atom37_to_atom14(atom37, every_frame.flatten(0, 1)).unflatten(0, {latents.size(0), -1});
   }
-  protein::Rigid frames = protein::from_tensor_7(latents.narrow(-1, 0, kOffsetChannels));
+  protein::Rigid frames = protein::from_tensor_7(part(layout.offsets));
   if (!spec.no_offsets()) frames = protein::compose(first, frames);
-  const at::Tensor torsions =
-      torsions_of(latents.narrow(-1, first_torsion(spec), kTorsionChannels), spec);
+  const at::Tensor torsions = torsions_of(part(layout.torsions), spec);
   return protein::frames_torsions_to_atom14(frames, torsions, every_frame);
 }
 

@@ -13,8 +13,6 @@
 namespace mdgen::sample {
 namespace {
 
-constexpr std::int64_t kHidden = 20;
-
 model::Conditioning of_rows(const model::Conditioning& all, const at::Tensor& rows) {
   const auto of = [&](const at::Tensor& tensor) {
     return tensor.defined() ? tensor.index_select(0, rows) : tensor;
@@ -95,7 +93,7 @@ OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0,
 
 // Generated where it was hidden, by what all frames say together.
 at::Tensor one_sequence(const at::Tensor& by_frame, const model::Conditioning& given) {
-  return at::where(given.aatype == kHidden, by_frame.mean(1).argmax(-1), given.aatype);
+  return at::where(given.aatype == objective::kHiddenType, by_frame.mean(1).argmax(-1), given.aatype);
 }
 
 Sampled sequence_alone(model::LatentModel& model, const data::Batch& batch,
@@ -108,7 +106,7 @@ Sampled sequence_alone(model::LatentModel& model, const data::Batch& batch,
       model->forward(x, at::ones({latents.size(0)}, latents.options()), prepared.conditioning);
   const at::Tensor types = batch.seqres.unsqueeze(1).expand({-1, latents.size(1), -1});
   Sampled out;
-  out.atom14 = protein::frames_torsions_to_atom14({batch.rots, batch.trans}, batch.torsions, types);
+  out.atom14 = protein::frames_torsions_to_atom14(prepared.frames, batch.torsions, types);
   out.sequence = one_sequence(logits, prepared.conditioning);
   out.aatype = logits.argmax(-1);
   out.evaluations = 1;
@@ -120,12 +118,12 @@ Sampled sequence_alone(model::LatentModel& model, const data::Batch& batch,
 Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch) {
   const torch::NoGradGuard no_grad;
   const v1::ModelSpec& what = spec.model();
-  const objective::Prepared prepared = objective::prepare(batch, what);
+  const objective::Prepared prepared = objective::prepare(batch, spec);
   const model::Conditioning& given = prepared.conditioning;
   if (what.mpnn() || what.dynamic_mpnn()) return sequence_alone(model, batch, prepared);
 
-  OdeResult flown = solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()),
-                          given.mask.unsqueeze(-1));
+  OdeResult flown =
+      solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()), given.mask.unsqueeze(-1));
   Sampled out;
   out.latents = flown.x;
   out.evaluations = flown.evaluations;
@@ -139,7 +137,9 @@ Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::B
     out.sequence = one_sequence(points, given);
   }
   protein::Rigid first;
-  if (!what.no_frames()) first = {batch.rots.narrow(1, 0, 1), batch.trans.narrow(1, 0, 1)};
+  if (!what.no_frames()) {
+    first = {prepared.frames.rots.narrow(1, 0, 1), prepared.frames.trans.narrow(1, 0, 1)};
+  }
   const at::Tensor& types = spec.reference_compat() ? batch.seqres : out.sequence;
   out.atom14 = rebuild_atom14(out.latents, first, types, what);
   return out;

@@ -135,10 +135,10 @@ TEST(Sampler, NoiseOfAnotherShape_IsRefused) {
 TEST(Rebuild, TrueLatents_GiveTheTrueAtoms) {
   const v1::JobSpec spec = small_spec();
   const data::Batch batch = small_batch(2, 5);
-  const at::Tensor latents = objective::prepare(batch, spec.model()).latents;
+  const at::Tensor latents = objective::prepare(batch, spec).latents;
   const protein::Rigid first = {batch.rots.narrow(1, 0, 1), batch.trans.narrow(1, 0, 1)};
-  const at::Tensor expected = protein::frames_torsions_to_atom14({batch.rots, batch.trans}, batch.torsions,
-                                                                 batch.seqres.unsqueeze(1).expand({-1, 3, -1}));
+  const at::Tensor expected = protein::frames_torsions_to_atom14(
+      {batch.rots, batch.trans}, batch.torsions, batch.seqres.unsqueeze(1).expand({-1, 3, -1}));
   EXPECT_LT(largest_difference(rebuild_atom14(latents, first, batch.seqres, spec.model()), expected), 1e-4);
   EXPECT_LT(largest_difference(rebuild_atom14(7 * latents, first, batch.seqres, spec.model())
                                    .select(1, 0)  // offsets of frame 0 are all rotation
@@ -150,7 +150,7 @@ TEST(Rebuild, TrueLatents_GiveTheTrueAtoms) {
 TEST(Rebuild, LatentsOfEachMode_AreReadWhereTheyLie) {
   const v1::JobSpec spec = small_spec();
   const data::Batch batch = small_batch(2, 5);
-  const at::Tensor latents = objective::prepare(batch, spec.model()).latents;
+  const at::Tensor latents = objective::prepare(batch, spec).latents;
   const protein::Rigid first = {batch.rots.narrow(1, 0, 1), batch.trans.narrow(1, 0, 1)};
   const at::Tensor expected = rebuild_atom14(latents, first, batch.seqres, spec.model());
 
@@ -170,8 +170,8 @@ TEST(Rebuild, LatentsOfEachMode_AreReadWhereTheyLie) {
   atoms.set_no_frames(true);
   const at::Tensor types = batch.seqres.unsqueeze(1).expand({-1, 3, -1}).flatten(0, 1);
   const at::Tensor atom37 = protein::atom14_to_atom37(expected.flatten(0, 1), types);
-  EXPECT_TRUE(at::equal(
-      rebuild_atom14(atom37.flatten(-2).unflatten(0, {2, 3}), first, batch.seqres, atoms), expected));
+  EXPECT_TRUE(at::equal(rebuild_atom14(atom37.flatten(-2).unflatten(0, {2, 3}), first, batch.seqres, atoms),
+                        expected));
 }
 
 TEST(Rebuild, ZeroTorsion_IsAngleZeroNotNaN) {
