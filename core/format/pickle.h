@@ -1,6 +1,6 @@
-// Python pickles as PyTorch's checkpoints hold them, as data alone. Unpickling in Python is running code; here nothing
-// runs: a pickle is read into values of the kinds below, and every other class or function that it names is refused
-// by its name. No LibTorch.
+// Python pickles as PyTorch's checkpoints hold them, as data alone. Unpickling in Python is running code;
+// here nothing runs: a pickle is read into values of the kinds below, and every other class or function that
+// it names is refused by its name. No LibTorch.
 #pragma once
 
 #include <cstddef>
@@ -31,30 +31,32 @@ class PickleValue {
     kBool,
     kInt,
     kFloat,
-    kText,   // paths of pathlib too
+    kText,  // paths of pathlib too
     kBytes,
     kList,
     kTuple,
     kSet,
-    kDict,         // defaultdict too
+    kDict,  // defaultdict too
     kOrderedDict,
-    kNamespace,    // argparse.Namespace
-    kTensor,       // parameters too
-    kGlobal,       // a class or function by name; never in a finished tree
-    kStorage,      // likewise
+    kNamespace,  // argparse.Namespace
+    kTensor,     // parameters too
+    kGlobal,     // a class or function by name; never in a finished tree
+    kStorage,    // likewise
   };
 
   explicit PickleValue(Kind kind) : kind_(kind) {}
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
-  bool is_dict() const { return kind_ == Kind::kDict || kind_ == Kind::kOrderedDict || kind_ == Kind::kNamespace; }
+  bool is_dict() const {
+    return kind_ == Kind::kDict || kind_ == Kind::kOrderedDict || kind_ == Kind::kNamespace;
+  }
 
   // Plain members; which of them mean something follows from the kind.
-  std::int64_t integer = 0;  // kBool, kInt
-  double real = 0;           // kFloat
-  std::string text;          // kText (UTF-8), kBytes; kGlobal: "module name"
-  std::vector<PickleValue*> items;  // lists, tuples, sets; dicts: key, value, key, value, …
+  std::int64_t integer = 0;               // kBool, kInt
+  double real = 0;                        // kFloat
+  std::string text;                       // kText (UTF-8), kBytes; kGlobal: "module name"
+  std::vector<PickleValue*> items;        // lists, tuples, sets; dicts: key, value, key, value, …
   std::unique_ptr<PickledTensor> tensor;  // kTensor, kStorage
 
   // A dict's value under a text or integer key; nullptr when there is none. The last one wins, as in Python.
@@ -93,11 +95,12 @@ inline constexpr std::size_t kMaxPickleBytes = std::size_t{16} << 20;
 inline constexpr std::size_t kMaxPickleValues = 2'000'000;
 inline constexpr int kMaxPickleDepth = 100;
 
-// Reads protocols 2 to 5. Memory is bounded by the limits above. Throws Error(kDataLoss) naming `source`: truncated,
-// an opcode or a class that is not accepted, a value that contains itself, too large, too deep.
+// Reads protocols 2 to 5. Memory is bounded by the limits above. Throws Error(kDataLoss) naming `source`:
+// truncated, an opcode or a class that is not accepted, a value that contains itself, too large, too deep.
 PickleTree read_pickle(std::span<const std::byte> bytes, const std::string& source);
 
-// Protocol 2, as torch.save writes it. Tensors become calls of torch._utils._rebuild_tensor_v2 on CPU storages.
+// Protocol 2, as torch.save writes it. Tensors become calls of torch._utils._rebuild_tensor_v2 on CPU
+// storages.
 std::string write_pickle(const PickleValue& root);
 
 }  // namespace mdgen::format

@@ -103,7 +103,9 @@ bool latin1_bytes(std::string_view text, std::string& bytes) {
 }
 
 void check_finished(const PickleValue& root, const std::string& source) {
-  const auto reject = [&](const std::string& reason) { throw Error(ErrorCode::kDataLoss, source + ": " + reason); };
+  const auto reject = [&](const std::string& reason) {
+    throw Error(ErrorCode::kDataLoss, source + ": " + reason);
+  };
   struct Visit {
     const PickleValue* value;
     std::size_t next;

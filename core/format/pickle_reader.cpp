@@ -47,7 +47,8 @@ class PickleReader {
     return value;
   }
   std::string_view line() {
-    const std::string_view rest(reinterpret_cast<const char*>(bytes_.data()) + position_, bytes_.size() - position_);
+    const std::string_view rest(reinterpret_cast<const char*>(bytes_.data()) + position_,
+                                bytes_.size() - position_);
     const std::size_t end = rest.find('\n');
     if (end == rest.npos) reject("truncated in a name");
     position_ += end + 1;
@@ -89,7 +90,8 @@ class PickleReader {
     return items;
   }
 
-  // What opcodes copy from values that the memo holds: a few bytes of pickle could copy much, again and again.
+  // What opcodes copy from values that the memo holds: a few bytes of pickle could copy much, again and
+  // again.
   void charge(std::size_t copied) {
     copied_ += copied;
     if (copied_ > kMaxPickleBytes) reject("it copies its values more often than any checkpoint does");
@@ -147,59 +149,106 @@ bool PickleReader::step(unsigned char opcode) {
 
 bool PickleReader::step_scalar(unsigned char opcode) {
   switch (opcode) {
-    case 0x80: return byte() <= 5 ? true : (reject("it is of a later protocol than 5"), false);
-    case 0x95: return take(8), true;  // FRAME
-    case 'N': return push(Kind::kNone), true;
-    case 0x88: return push(Kind::kBool).integer = 1, true;
-    case 0x89: return push(Kind::kBool).integer = 0, true;
-    case 'J': return push_integer(static_cast<std::int32_t>(number(4))), true;
-    case 'K': return push_integer(static_cast<std::int64_t>(number(1))), true;
-    case 'M': return push_integer(static_cast<std::int64_t>(number(2))), true;
-    case 0x8a: return push_long(number(1)), true;
-    case 0x8b: return push_long(number(4)), true;
-    case 'G': return push_real(), true;
-    case 'X': case 'T': return push_text(number(4)), true;
-    case 0x8c: case 'U': return push_text(number(1)), true;
-    case 0x8d: return push_text(number(8)), true;
-    case 'B': return push_bytes(number(4)), true;
-    case 'C': return push_bytes(number(1)), true;
-    case 0x8e: return push_bytes(number(8)), true;
-    default: return false;
+    case 0x80:
+      return byte() <= 5 ? true : (reject("it is of a later protocol than 5"), false);
+    case 0x95:
+      return take(8), true;  // FRAME
+    case 'N':
+      return push(Kind::kNone), true;
+    case 0x88:
+      return push(Kind::kBool).integer = 1, true;
+    case 0x89:
+      return push(Kind::kBool).integer = 0, true;
+    case 'J':
+      return push_integer(static_cast<std::int32_t>(number(4))), true;
+    case 'K':
+      return push_integer(static_cast<std::int64_t>(number(1))), true;
+    case 'M':
+      return push_integer(static_cast<std::int64_t>(number(2))), true;
+    case 0x8a:
+      return push_long(number(1)), true;
+    case 0x8b:
+      return push_long(number(4)), true;
+    case 'G':
+      return push_real(), true;
+    case 'X':
+    case 'T':
+      return push_text(number(4)), true;
+    case 0x8c:
+    case 'U':
+      return push_text(number(1)), true;
+    case 0x8d:
+      return push_text(number(8)), true;
+    case 'B':
+      return push_bytes(number(4)), true;
+    case 'C':
+      return push_bytes(number(1)), true;
+    case 0x8e:
+      return push_bytes(number(8)), true;
+    default:
+      return false;
   }
 }
 
 bool PickleReader::step_container(unsigned char opcode) {
   switch (opcode) {
-    case '(': return marks_.push_back(stack_.size()), true;
-    case '0': return pop(), true;
-    case '1': return pop_to_mark(), true;
-    case '2': return stack_.push_back(top()), true;
-    case ']': return push(Kind::kList), true;
-    case 'l': return push_items(Kind::kList, pop_to_mark()), true;
-    case 'a': return append(pop_many(1)), true;
-    case 'e': return append(pop_to_mark()), true;
-    case ')': return push(Kind::kTuple), true;
-    case 't': return push_items(Kind::kTuple, pop_to_mark()), true;
-    case 0x85: case 0x86: case 0x87: return push_items(Kind::kTuple, pop_many(opcode - 0x84)), true;
-    case '}': return push(Kind::kDict), true;
-    case 'd': return push_dict(pop_to_mark()), true;
-    case 's': return set_items(pop_many(2)), true;
-    case 'u': return set_items(pop_to_mark()), true;
-    case 0x8f: return push(Kind::kSet), true;
-    case 0x90: return append(pop_to_mark()), true;
-    case 0x91: return push_items(Kind::kSet, pop_to_mark()), true;
-    default: return false;
+    case '(':
+      return marks_.push_back(stack_.size()), true;
+    case '0':
+      return pop(), true;
+    case '1':
+      return pop_to_mark(), true;
+    case '2':
+      return stack_.push_back(top()), true;
+    case ']':
+      return push(Kind::kList), true;
+    case 'l':
+      return push_items(Kind::kList, pop_to_mark()), true;
+    case 'a':
+      return append(pop_many(1)), true;
+    case 'e':
+      return append(pop_to_mark()), true;
+    case ')':
+      return push(Kind::kTuple), true;
+    case 't':
+      return push_items(Kind::kTuple, pop_to_mark()), true;
+    case 0x85:
+    case 0x86:
+    case 0x87:
+      return push_items(Kind::kTuple, pop_many(opcode - 0x84)), true;
+    case '}':
+      return push(Kind::kDict), true;
+    case 'd':
+      return push_dict(pop_to_mark()), true;
+    case 's':
+      return set_items(pop_many(2)), true;
+    case 'u':
+      return set_items(pop_to_mark()), true;
+    case 0x8f:
+      return push(Kind::kSet), true;
+    case 0x90:
+      return append(pop_to_mark()), true;
+    case 0x91:
+      return push_items(Kind::kSet, pop_to_mark()), true;
+    default:
+      return false;
   }
 }
 
 bool PickleReader::step_memo(unsigned char opcode) {
   switch (opcode) {
-    case 'q': return memoize(number(1)), true;
-    case 'r': return memoize(number(4)), true;
-    case 0x94: return memoize(memo_.size()), true;
-    case 'h': return recall(number(1)), true;
-    case 'j': return recall(number(4)), true;
-    default: return false;
+    case 'q':
+      return memoize(number(1)), true;
+    case 'r':
+      return memoize(number(4)), true;
+    case 0x94:
+      return memoize(memo_.size()), true;
+    case 'h':
+      return recall(number(1)), true;
+    case 'j':
+      return recall(number(4)), true;
+    default:
+      return false;
   }
 }
 
@@ -214,11 +263,16 @@ bool PickleReader::step_object(unsigned char opcode) {
       if (!names[0]->is(Kind::kText) || !names[1]->is(Kind::kText)) reject("a class's name is no text");
       return push_global(names[0]->text, names[1]->text), true;
     }
-    case 'Q': return load_storage(), true;
-    case 'R': return reduce(), true;
-    case 0x81: return new_object(), true;
-    case 'b': return build(), true;
-    default: return false;
+    case 'Q':
+      return load_storage(), true;
+    case 'R':
+      return reduce(), true;
+    case 0x81:
+      return new_object(), true;
+    case 'b':
+      return build(), true;
+    default:
+      return false;
   }
 }
 
@@ -242,7 +296,8 @@ void PickleReader::append(std::vector<PickleValue*> items) {
 
 void PickleReader::set_items(std::vector<PickleValue*> items) {
   PickleValue* target = top();
-  if (!target->is(Kind::kDict) && !target->is(Kind::kOrderedDict)) reject("it sets an item of something that is no dict");
+  if (!target->is(Kind::kDict) && !target->is(Kind::kOrderedDict))
+    reject("it sets an item of something that is no dict");
   if (items.size() % 2 != 0) reject("a dict has a key without a value");
   target->items.insert(target->items.end(), items.begin(), items.end());
 }
@@ -257,7 +312,8 @@ void PickleReader::push_global(std::string_view module, std::string_view name) {
   std::string full = std::string(module) + " " + std::string(name);
   if (!is_accepted_global(full)) {
     std::replace(full.begin(), full.end(), ' ', '.');
-    reject("it names " + full.substr(0, 200) + ", which is not among what is read from a checkpoint (tensors, "
+    reject("it names " + full.substr(0, 200) +
+           ", which is not among what is read from a checkpoint (tensors, "
            "containers, numbers, text, argparse.Namespace); nothing of it was run");
   }
   push(Kind::kGlobal).text = std::move(full);
@@ -267,9 +323,11 @@ void PickleReader::push_global(std::string_view module, std::string_view name) {
 void PickleReader::load_storage() {
   const PickleValue* id = pop();
   const bool fits = id->is(Kind::kTuple) && id->items.size() == 5 && id->items[0]->text == "storage" &&
-                    id->items[1]->is(Kind::kGlobal) && id->items[2]->is(Kind::kText) && id->items[4]->is(Kind::kInt);
+                    id->items[1]->is(Kind::kGlobal) && id->items[2]->is(Kind::kText) &&
+                    id->items[4]->is(Kind::kInt);
   const char* dtype = fits ? dtype_of_storage(id->items[1]->text) : nullptr;
-  if (dtype == nullptr || id->items[4]->integer < 0) reject("it refers to something outside that is no storage");
+  if (dtype == nullptr || id->items[4]->integer < 0)
+    reject("it refers to something outside that is no storage");
   charge(id->items[2]->text.size());
   PickleValue& storage = push(Kind::kStorage);
   storage.tensor = std::make_unique<PickledTensor>();
@@ -281,7 +339,8 @@ void PickleReader::load_storage() {
 void PickleReader::reduce() {
   const PickleValue* arguments = pop();
   const PickleValue* function = pop();
-  if (!function->is(Kind::kGlobal) || !arguments->is(Kind::kTuple)) reject("it calls something that has no name");
+  if (!function->is(Kind::kGlobal) || !arguments->is(Kind::kTuple))
+    reject("it calls something that has no name");
   stack_.push_back(call(function->text, arguments->items));
 }
 
@@ -336,7 +395,8 @@ PickleValue* PickleReader::path(const std::vector<PickleValue*>& arguments) {
 
 std::vector<std::int64_t> PickleReader::integers(const PickleValue& tuple, const char* what) {
   std::vector<std::int64_t> values;
-  if (!tuple.is(Kind::kTuple) || tuple.items.size() > 64) reject(std::string("a tensor's ") + what + " is no tuple");
+  if (!tuple.is(Kind::kTuple) || tuple.items.size() > 64)
+    reject(std::string("a tensor's ") + what + " is no tuple");
   for (const PickleValue* item : tuple.items) {
     if (!item->is(Kind::kInt) || item->integer < 0)
       reject(std::string("a tensor's ") + what + " holds something else than integers of at least 0");
@@ -355,7 +415,9 @@ PickleValue* PickleReader::rebuild_tensor(const std::vector<PickleValue*>& argum
   view.offset = arguments[1]->integer;
   view.shape = integers(*arguments[2], "size");
   view.strides = integers(*arguments[3], "stride");
-  if (view.shape.size() != view.strides.size()) reject("a tensor has " + std::to_string(view.shape.size()) + " sizes and " + std::to_string(view.strides.size()) + " strides");
+  if (view.shape.size() != view.strides.size())
+    reject("a tensor has " + std::to_string(view.shape.size()) + " sizes and " +
+           std::to_string(view.strides.size()) + " strides");
   if (!fits_storage(view)) reject("a tensor reaches beyond its storage " + view.storage);
   PickleValue& value = make(Kind::kTensor);
   value.tensor = std::make_unique<PickledTensor>(std::move(view));
@@ -366,17 +428,20 @@ void PickleReader::new_object() {
   const PickleValue* arguments = pop();
   const PickleValue* type = pop();
   if (!type->is(Kind::kGlobal) || !arguments->is(Kind::kTuple)) reject("it makes an object of no class");
-  if (type->text != "argparse Namespace" && type->text != "collections OrderedDict" && !is_set_type(type->text))
+  if (type->text != "argparse Namespace" && type->text != "collections OrderedDict" &&
+      !is_set_type(type->text))
     reject("it makes an object of " + type->text + " in a way that is not accepted");
   stack_.push_back(call(type->text, arguments->items));
 }
 
-// Attributes: a Namespace's are its content; those of other kinds (a state dict's version notes) are left out.
+// Attributes: a Namespace's are its content; those of other kinds (a state dict's version notes) are left
+// out.
 void PickleReader::build() {
   const PickleValue* state = pop();
   PickleValue* target = top();
   if (target->is(Kind::kOrderedDict)) return;
-  if (!target->is(Kind::kNamespace) || !state->is(Kind::kDict)) reject("it sets attributes of something that has none");
+  if (!target->is(Kind::kNamespace) || !state->is(Kind::kDict))
+    reject("it sets attributes of something that has none");
   charge(state->items.size());
   target->items.insert(target->items.end(), state->items.begin(), state->items.end());
 }

@@ -32,13 +32,22 @@ class Writer {
   void write(const PickleValue& value, int depth) {
     if (depth > kMaxPickleDepth) throw Error(ErrorCode::kInternal, "a value to pickle is nested too deeply");
     switch (value.kind()) {
-      case Kind::kNone: out_ += 'N'; return;
-      case Kind::kBool: out_ += value.integer != 0 ? '\x88' : '\x89'; return;
-      case Kind::kInt: return integer(value.integer);
-      case Kind::kFloat: return real(value.real);
-      case Kind::kText: return text(value.text);
-      case Kind::kList: return list(value, depth);
-      case Kind::kTuple: return tuple(value, depth);
+      case Kind::kNone:
+        out_ += 'N';
+        return;
+      case Kind::kBool:
+        out_ += value.integer != 0 ? '\x88' : '\x89';
+        return;
+      case Kind::kInt:
+        return integer(value.integer);
+      case Kind::kFloat:
+        return real(value.real);
+      case Kind::kText:
+        return text(value.text);
+      case Kind::kList:
+        return list(value, depth);
+      case Kind::kTuple:
+        return tuple(value, depth);
       case Kind::kDict:
         out_ += '}';
         return items(value, 'u', depth);
@@ -52,13 +61,16 @@ class Writer {
         items(value, 'u', depth);
         out_ += 'b';
         return;
-      case Kind::kTensor: return tensor(*value.tensor);
-      default: throw Error(ErrorCode::kInternal, "a value of this kind is never written to a pickle");
+      case Kind::kTensor:
+        return tensor(*value.tensor);
+      default:
+        throw Error(ErrorCode::kInternal, "a value of this kind is never written to a pickle");
     }
   }
 
   void integer(std::int64_t value) {
-    if (value >= std::numeric_limits<std::int32_t>::min() && value <= std::numeric_limits<std::int32_t>::max()) {
+    if (value >= std::numeric_limits<std::int32_t>::min() &&
+        value <= std::numeric_limits<std::int32_t>::max()) {
       out_ += 'J';
       return bytes_of(static_cast<std::int32_t>(value));
     }
@@ -105,7 +117,8 @@ class Writer {
 
   void tensor(const PickledTensor& view) {
     const char* storage = storage_of_dtype(view.dtype);
-    if (storage == nullptr) throw Error(ErrorCode::kInternal, "PyTorch has no storage of dtype " + view.dtype);
+    if (storage == nullptr)
+      throw Error(ErrorCode::kInternal, "PyTorch has no storage of dtype " + view.dtype);
     global("torch._utils", "_rebuild_tensor_v2");
     out_ += "((";
     text("storage");

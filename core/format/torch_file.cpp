@@ -39,7 +39,8 @@ std::size_t item_count(const PickledTensor& tensor) {
 }
 
 // The view's items in C order.
-std::vector<std::byte> gather(const PickledTensor& tensor, const std::vector<std::byte>& storage, std::size_t item) {
+std::vector<std::byte> gather(const PickledTensor& tensor, const std::vector<std::byte>& storage,
+                              std::size_t item) {
   std::vector<std::byte> result(item_count(tensor) * item);
   const auto* base = storage.data() + static_cast<std::size_t>(tensor.offset) * item;
   if (is_contiguous(tensor)) {
@@ -90,14 +91,17 @@ std::shared_ptr<const std::vector<std::byte>> TorchFile::bytes(const PickledTens
                             " bytes, not those of " + std::to_string(items) + " items of " + tensor.dtype);
   if (tensor.offset == 0 && is_contiguous(tensor) && item_count(tensor) == items) return storage;
   copied_ += item_count(tensor) * item;
-  if (copied_ > zip_.file_size()) reject(zip_.path(), "its tensors overlap so much that they outgrow the file");
+  if (copied_ > zip_.file_size())
+    reject(zip_.path(), "its tensors overlap so much that they outgrow the file");
   return std::make_shared<const std::vector<std::byte>>(gather(tensor, *storage, item));
 }
 
 void write_torch_file(const fs::path& file, const PickleValue& root, std::span<const TorchStorage> storages) {
   const std::string pickle = write_pickle(root);
-  std::vector<ZipMember> members{{"archive/data.pkl", bytes_of(pickle)}, {"archive/byteorder", bytes_of("little")}};
-  for (const TorchStorage& storage : storages) members.push_back({"archive/data/" + storage.key, storage.data});
+  std::vector<ZipMember> members{{"archive/data.pkl", bytes_of(pickle)},
+                                 {"archive/byteorder", bytes_of("little")}};
+  for (const TorchStorage& storage : storages)
+    members.push_back({"archive/data/" + storage.key, storage.data});
   members.push_back({"archive/version", bytes_of("3\n")});
   write_zip(file, members);
 }

@@ -14,15 +14,15 @@
 
 namespace mdgen::format {
 
-// Not thread-safe. Throws Error(kDataLoss) naming the file: see ZipReader and read_pickle; a byte order that is not
-// little; the format of before PyTorch 1.6; TorchScript.
+// Not thread-safe. Throws Error(kDataLoss) naming the file: see ZipReader and read_pickle; a byte order that
+// is not little; the format of before PyTorch 1.6; TorchScript.
 class TorchFile {
  public:
   explicit TorchFile(const std::filesystem::path& file);
 
   const PickleValue& root() const { return *tree_.root; }
-  // The tensor's items in C order. One of the whole storage shares memory with its like; the copies that other views
-  // need may not exceed the file's size in sum, so that a small file cannot ask for much memory.
+  // The tensor's items in C order. One of the whole storage shares memory with its like; the copies that
+  // other views need may not exceed the file's size in sum, so that a small file cannot ask for much memory.
   std::shared_ptr<const std::vector<std::byte>> bytes(const PickledTensor& tensor);
 
  private:
@@ -42,6 +42,7 @@ struct TorchStorage {
 };
 
 // Writes a file that torch.load opens; replaces an older one of this name whole.
-void write_torch_file(const std::filesystem::path& file, const PickleValue& root, std::span<const TorchStorage> storages);
+void write_torch_file(const std::filesystem::path& file, const PickleValue& root,
+                      std::span<const TorchStorage> storages);
 
 }  // namespace mdgen::format

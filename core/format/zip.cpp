@@ -110,7 +110,8 @@ std::vector<std::byte> ZipReader::read(const std::string& name) const {
   while (done < member.bytes) {
     const zip_int64_t got = zip_fread(source.get(), bytes.data() + done, member.bytes - done);
     if (got < 0) damaged(zip_file_strerror(source.get()));
-    if (got == 0) damaged("it ends after " + std::to_string(done) + " of " + std::to_string(member.bytes) + " bytes");
+    if (got == 0)
+      damaged("it ends after " + std::to_string(done) + " of " + std::to_string(member.bytes) + " bytes");
     done += static_cast<std::uint64_t>(got);
   }
   std::byte beyond;  // libzip compares the CRC when it meets the end

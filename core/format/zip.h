@@ -1,5 +1,5 @@
-// Zip archives whose members are stored, not compressed, as PyTorch writes them; zip64 included. A thin layer over
-// libzip. No LibTorch.
+// Zip archives whose members are stored, not compressed, as PyTorch writes them; zip64 included. A thin layer
+// over libzip. No LibTorch.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ struct ZipMember {
   std::span<const std::byte> data;  // must outlive the call
 };
 
-// Writes the archive beside `file`, fsyncs it and renames it over `file`. Members are stored in the given order.
+// Writes the archive beside `file`, fsyncs it and renames it over `file`. Members are stored in the given
+// order.
 void write_zip(const std::filesystem::path& file, std::span<const ZipMember> members);
 
 }  // namespace mdgen::format

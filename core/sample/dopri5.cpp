@@ -267,8 +267,8 @@ std::int64_t Dopri5::tries(const Course& course) const {
 }
 
 void Dopri5::check_can_go_on(const Course& course) const {
-  const std::string where = "dopri5: sample " + std::to_string(course.sample) + " of the batch, at t = " +
-                            std::to_string(course.t);
+  const std::string where =
+      "dopri5: sample " + std::to_string(course.sample) + " of the batch, at t = " + std::to_string(course.t);
   if (tries(course) >= options_.max_steps) {
     throw Error(ErrorCode::kUnavailable, where + ": all " + std::to_string(options_.max_steps) +
                                              " steps are used up; looser tolerances need fewer");
@@ -288,9 +288,9 @@ void Dopri5::refuse(const Attempt& step) const {
     }
   }
   const auto bad = static_cast<std::size_t>(first_row_not_finite(step.x).value_or(0));
-  throw Error(ErrorCode::kDataLoss, "dopri5: sample " + std::to_string(courses_[bad].sample) +
-                                        " of the batch grows beyond all numbers after t = " +
-                                        std::to_string(courses_[bad].t));
+  throw Error(ErrorCode::kDataLoss,
+              "dopri5: sample " + std::to_string(courses_[bad].sample) +
+                  " of the batch grows beyond all numbers after t = " + std::to_string(courses_[bad].t));
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ OdeResult euler(const Drift& drift, const at::Tensor& x0, double t0, double t1, 
   const torch::NoGradGuard no_grad;
   check_problem(x0, t0, t1);
   if (steps < 1) {
-    throw Error(ErrorCode::kInvalidArgument, "euler: " + std::to_string(steps) + " steps, must be at least 1");
+    throw Error(ErrorCode::kInvalidArgument,
+                "euler: " + std::to_string(steps) + " steps, must be at least 1");
   }
   const std::int64_t samples = x0.size(0);
   const at::Tensor rows = at::arange(samples, x0.options().dtype(at::kLong));

@@ -27,8 +27,8 @@ std::optional<std::int64_t> first_row_not_finite(const at::Tensor& values) {
 }
 
 Error drift_not_finite(std::int64_t sample, double time) {
-  return {ErrorCode::kDataLoss, "the drift of sample " + std::to_string(sample) + " of the batch is not finite at t = " +
-                                    std::to_string(time)};
+  return {ErrorCode::kDataLoss, "the drift of sample " + std::to_string(sample) +
+                                    " of the batch is not finite at t = " + std::to_string(time)};
 }
 
 }  // namespace mdgen::sample

@@ -61,7 +61,8 @@ TEST(Pickle, KeyGivenTwice_TheLastWins) {
   EXPECT_EQ(dict.find("a")->integer, 2);
 }
 
-// Every single changed byte and every truncation of a pickle ends in an Error or in values, and in nothing else.
+// Every single changed byte and every truncation of a pickle ends in an Error or in values, and in nothing
+// else.
 TEST(Pickle, DamagedAnywhere_IsRefusedOrRead) {
   const std::string pickled = write_pickle(*small_tree().root);
   std::size_t refused = 0;
@@ -86,7 +87,8 @@ TEST(Pickle, DamagedAnywhere_IsRefusedOrRead) {
 
 TEST(Pickle, RandomBytes_AreRefusedOrRead) {
   std::mt19937 random(7);
-  constexpr char kOpcodes[] = "(.0123NJKMGXTUBC]laet})dsu}qrhjcQRb\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x8f\x90\x91\x93\x94";
+  constexpr char kOpcodes[] =
+      "(.0123NJKMGXTUBC]laet})dsu}qrhjcQRb\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x8f\x90\x91\x93\x94";
   for (int round = 0; round < 20'000; ++round) {
     std::string text = "\x80\x02";
     for (unsigned length = random() % 60; length > 0; --length)
@@ -144,7 +146,8 @@ TEST_F(TorchFileTest, DamagedAnywhere_IsRefusedOrRead) {
     try {
       TorchFile file(other);
       if (const PickleValue* weights = file.root().find("weights"))
-        if (const PickleValue* a = weights->find("a"); a != nullptr && a->is(Kind::kTensor)) file.bytes(*a->tensor);
+        if (const PickleValue* a = weights->find("a"); a != nullptr && a->is(Kind::kTensor))
+          file.bytes(*a->tensor);
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr(other.string()));
       ++refused;

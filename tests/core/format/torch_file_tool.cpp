@@ -1,5 +1,5 @@
-// For test_torch_file.py: `dump FILE` prints what a file of torch.save holds as JSON; `copy FILE OUT` reads it and
-// writes it anew. Errors go to standard error, with status 1.
+// For test_torch_file.py: `dump FILE` prints what a file of torch.save holds as JSON; `copy FILE OUT` reads
+// it and writes it anew. Errors go to standard error, with status 1.
 #include <iostream>
 #include <nlohmann/json.hpp>
 

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -57,8 +57,8 @@ struct BatchCase {
   double tolerance;
 };
 
-// What float32 leaves of the state: where steps are long, their size, and by it the state, follows the rounding
-// of a small error. torchdiffeq itself moves by 2.2e-5 between float32 and float64 (sample 0 alone).
+// What float32 leaves of the state: where steps are long, their size, and by it the state, follows the
+// rounding of a small error. torchdiffeq itself moves by 2.2e-5 between float32 and float64 (sample 0 alone).
 constexpr double kFloatNoise = 3e-5;
 constexpr double kDoubleNoise = 1e-12;
 
@@ -106,8 +106,7 @@ TEST(Dopri5, SampleNorm_BatchMatesChangeNoBit) {
 }
 
 TEST(Dopri5, BatchNorm_BatchMatesMatter) {
-  const OdeResult together =
-      dopri5(relaxation(kRates), start(at::kFloat), 0, 1, {.norm = ErrorNorm::kBatch});
+  const OdeResult together = dopri5(relaxation(kRates), start(at::kFloat), 0, 1, {.norm = ErrorNorm::kBatch});
   EXPECT_GT(largest_difference(together.x[0], kAlone0.x), 1e-3);
 }
 
@@ -197,7 +196,8 @@ TEST(Dopri5, TooManySteps_SaysWhereItIs) {
 
 TEST(Dopri5, WrongProblems_AreRefused) {
   const Drift drift = relaxation(kRates);
-  EXPECT_THAT(what([&] { dopri5(drift, start(at::kFloat).to(at::kLong), 0, 1); }), HasSubstr("float32 or float64"));
+  EXPECT_THAT(what([&] { dopri5(drift, start(at::kFloat).to(at::kLong), 0, 1); }),
+              HasSubstr("float32 or float64"));
   EXPECT_THAT(what([&] { dopri5(drift, start(at::kFloat), 1, 0); }), HasSubstr("forward in time"));
   EXPECT_THAT(what([&] { dopri5(drift, start(at::kFloat), 0, 1, {.rtol = 0, .atol = 0}); }),
               HasSubstr("nor both zero"));
@@ -228,7 +228,9 @@ TEST(Euler, DriftNotFinite_NamesSampleAndTime) {
     const at::Tensor bad = (rows == 2).logical_and(t > 0.45).unsqueeze(1);
     return at::where(bad, std::numeric_limits<float>::infinity(), at::ones_like(x));
   };
-  EXPECT_THAT(what([&] { euler(drift, at::ones({3, 2}), 0, 1, 10); }),
+  EXPECT_THAT(what([&] {
+                euler(drift, at::ones({3, 2}), 0, 1, 10);
+              }),
               HasSubstr("sample 2 of the batch is not finite at t = 0.5"));
 }
 
