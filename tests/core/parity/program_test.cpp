@@ -96,6 +96,12 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Change{"no_ipa", "prep.latents", 1.0001F}, Change{"no_ipa", "out.model", 1.0001F},
                       Change{"no_ipa", "out.ut", 1.0001F}, Change{"no_ipa", "out.loss", 1.0001F},
                       Change{"no_ipa", "grad.layers.1.fc1.weight", 1.0005F},
+                      Change{"tiny_tps", "prep.end_frames.trans", 1.0001F},
+                      Change{"tiny_no_frames", "prep.loss_mask", 1.0001F},
+                      Change{"tiny_inpaint", "out.loss_discrete", 1.0001F},
+                      Change{"tiny_inpaint", "out.loss_per_sample", 1.0001F},
+                      Change{"tiny_mpnn", "out.loss_per_sample", 1.0001F},
+                      Change{"tiny_mpnn", "out.model", 1.0001F},
                       Change{"train_adam", "train.loss", 1.0005F},
                       Change{"train_adam", "train.grad_norm", 1.0005F},
                       Change{"train_adam", "train.final.layers.0.fc2.weight", 1.005F},
@@ -119,11 +125,11 @@ void write_case(const fs::path& file, const std::string& flags) {
 
 TEST(ParityProgramTest, AnUnsupportedCaseIsNoPass) {
   const testing::TempDir folder;
-  write_case(folder / "later.safetensors", "--sim_condition --prepend_ipa --hyena");
+  write_case(folder / "later.safetensors", "--sim_condition --prepend_ipa --determinism strict");
   const Outcome outcome = run_parity(folder.path().string());
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.text, HasSubstr("later prep=- out=- loss=- grad=- train=- ode=- UNSUPPORTED\n"));
-  EXPECT_THAT(outcome.text, HasSubstr("hyena"));
+  EXPECT_THAT(outcome.text, HasSubstr("determinism"));
   EXPECT_THAT(outcome.text, HasSubstr("parity: 0 passed, 0 failed, 1 unsupported\n"));
 }
 
