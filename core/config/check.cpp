@@ -104,6 +104,13 @@ void check_sizes(const JobSpec& spec, Findings& findings) {
   }
 }
 
+void check_loop(const JobSpec& spec, Findings& findings) {
+  if (spec.loop().validate() && spec.loop().no_validate()) {
+    findings.wrong.push_back(
+        "loop.validate and loop.no_validate contradict each other: nothing would be done");
+  }
+}
+
 }  // namespace
 
 void check(const JobSpec& resolved) {
@@ -111,6 +118,7 @@ void check(const JobSpec& resolved) {
   for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
   check_name(resolved, findings);
   check_sizes(resolved, findings);
+  check_loop(resolved, findings);
   for (const std::string& text : refused_combinations(resolved)) findings.wrong.push_back(text);
   if (!findings.missing.empty()) {
     findings.wrong.insert(findings.wrong.begin(), "missing, but required: " + join(findings.missing, ", "));

@@ -34,13 +34,19 @@ std::uint32_t checked_virtual_samples(const PlanInputs& inputs) {
 
 }  // namespace
 
+std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches) {
+  const std::int64_t all_ranks = std::int64_t{spec.optim().batch_size()} * spec.workers().max();
+  const std::int64_t step = std::max(1, spec.global_batch_size());
+  return (batches * all_ranks + step - 1) / step;
+}
+
 PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest) {
   return {.seed = spec.seed(),
           .entries = static_cast<std::uint32_t>(manifest.train().entries_size()),
           .repeat = static_cast<std::uint32_t>(spec.data().train_repeat()),
           .global_batch_size = static_cast<std::uint32_t>(spec.global_batch_size()),
           .batch_size = static_cast<std::uint32_t>(spec.optim().batch_size()),
-          .epochs = spec.loop().epochs(),
+          .epochs = spec.loop().validate() ? 0 : spec.loop().epochs(),
           .max_steps = spec.max_steps(),
           .manifest_digest = manifest.train().digest()};
 }

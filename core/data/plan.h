@@ -30,7 +30,10 @@ struct PlanInputs {
   std::string manifest_digest{};
 };
 
-// From a resolved spec and the train manifest.
+// Steps that make `batches` loader batches of each of workers.max ranks, rounded up.
+std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches);
+
+// From a resolved spec and the train manifest; no epochs when it only validates.
 PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest);
 
 // SHA-256 over everything that fixes the plan; epochs and max_steps are left out, so that a run can be
