@@ -72,6 +72,16 @@ std::vector<std::string> warnings(const JobSpec& spec) {
   if (!spec.optim().ema() && spec.optim().ema_decay() != defaults.optim().ema_decay()) {
     texts.push_back("optim.ema_decay has no effect without optim.ema");
   }
+  if (spec.data().overfit() && spec.data().val_repeat() != defaults.data().val_repeat()) {
+    texts.push_back(
+        "data.val_repeat has no effect under data.overfit: the validation set is the training set");
+  }
+  const bool repeats = spec.data().train_repeat() != 1 || spec.data().val_repeat() != 1;
+  if (!spec.data().overfit_peptide().empty() && repeats) {
+    texts.push_back(
+        "data.train_repeat and data.val_repeat have no effect under data.overfit_peptide, which is "
+        "used 1000 times");
+  }
   const std::int64_t batch = std::max(1, spec.optim().batch_size());
   const std::int64_t micro_batches = (spec.global_batch_size() + batch - 1) / batch;
   if (micro_batches < spec.workers().max()) {
