@@ -16,9 +16,14 @@ struct Findings {
   std::vector<std::string> not_yet;
 };
 
-// The validation split is read when there is a validation.
+// The validation split is read when there is a validation, on a set of its own; no split when one peptide is
+// named.
 bool is_needed(const JobSpec& spec, const Field& field) {
-  return field.rules.required() && !(field.key == "data.val_split" && spec.loop().no_validate());
+  const bool one_peptide = !spec.data().overfit_peptide().empty();
+  if (field.key == "data.train_split" && one_peptide) return false;
+  if (field.key == "data.val_split" && (one_peptide || spec.data().overfit() || spec.loop().no_validate()))
+    return false;
+  return field.rules.required();
 }
 
 void check_absent(const JobSpec& spec, const Field& field, Findings& findings) {

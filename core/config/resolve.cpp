@@ -80,6 +80,16 @@ std::vector<std::string> warnings(const JobSpec& spec) {
   if (!spec.logging().teaching_ipa().empty() && !spec.model().prepend_ipa()) {
     texts.push_back("logging.teaching_ipa has no effect without model.prepend_ipa");
   }
+  if (spec.data().overfit() && spec.data().val_repeat() != defaults.data().val_repeat()) {
+    texts.push_back(
+        "data.val_repeat has no effect under data.overfit: the validation set is the training set");
+  }
+  const bool repeats = spec.data().train_repeat() != 1 || spec.data().val_repeat() != 1;
+  if (!spec.data().overfit_peptide().empty() && repeats) {
+    texts.push_back(
+        "data.train_repeat and data.val_repeat have no effect under data.overfit_peptide, which is "
+        "used 1000 times");
+  }
   const std::int64_t batch = std::max(1, spec.optim().batch_size());
   const std::int64_t micro_batches = (spec.global_batch_size() + batch - 1) / batch;
   if (micro_batches < spec.workers().max()) {

@@ -10,6 +10,7 @@
 #include "core/data/manifest.h"
 #include "core/data/window_reader.h"
 #include "core/protein/residue_constants.h"
+#include "core/transport/time_range.h"
 
 namespace mdgen::data {
 namespace {
@@ -27,18 +28,14 @@ at::Tensor residue_types(const v1::ManifestEntry& entry) {
   return types;
 }
 
-// Padding: identity frames, zeros elsewhere.
-Batch empty_batch(std::int64_t b, std::int64_t t, std::int64_t l, std::int64_t c) {
-  Batch batch;
-  batch.trans = at::zeros({b, t, l, 3});
-  batch.rots = at::eye(3).expand({b, t, l, 3, 3}).contiguous();
-  batch.torsions = at::zeros({b, t, l, 7, 2});
-  batch.torsion_mask = at::zeros({b, l, 7});
-  batch.seqres = at::zeros({b, l}, at::kLong);
-  batch.mask = at::zeros({b, l});
-  batch.flow_time = at::zeros({b});
-  batch.noise = at::zeros({b, t, l, c});
-  return batch;
+// The sequence's point on its path; the models that only predict the sequence see none of it.
+bool has_sequence_flow(const v1::ModelSpec& model) {
+  return model.design() && !model.mpnn() && !model.dynamic_mpnn();
+}
+
+std::string sample_name(const v1::ManifestEntry& entry, const Window& window) {
+  const std::int32_t replica = entry.replicas(window.replica).index();
+  return replica > 0 ? entry.name() + "_R" + std::to_string(replica) : entry.name();
 }
 
 }  // namespace
@@ -49,8 +46,13 @@ struct Dataset::State {
   int latent_channels;
   std::vector<at::Tensor> types;  // by entry
 
-  std::int32_t crop() const { return spec.data().atlas() ? spec.data().crop() : 0; }
-  std::int64_t frames() const { return spec.data().num_frames(); }
+  WindowRules rules = window_rules(spec);
+  transport::TimeRange times = transport::training_time_range(transport::path_type(spec.transport()),
+                                                              transport::prediction_type(spec.transport()));
+
+  std::int32_t crop() const { return rules.crop; }
+  std::int64_t frames() const { return rules.num_frames; }
+  AtomMasks masks() const { return spec.reference_compat() ? AtomMasks::kSequence : AtomMasks::kPresent; }
   int entry_index(std::uint32_t virtual_sample) const {
     return static_cast<int>(virtual_sample % static_cast<std::uint32_t>(manifest.entries_size()));
   }
@@ -62,8 +64,14 @@ struct Dataset::State {
   }
 
   std::int64_t batch_length(const MicroBatch& samples) const;
-  Features read_features(std::uint32_t sample, const Window& window) const;
+  Batch empty_batch(const MicroBatch& samples) const;
+  at::Tensor read_atoms(std::uint32_t sample, const Window& window, std::int32_t context) const;
+  at::Tensor types_of(std::uint32_t sample, const Window& window, std::int32_t context) const;
   void fill(Batch& batch, std::int64_t row, const DrawKey& key) const;
+  void fill_features(Batch& batch, std::int64_t row, std::uint32_t sample, const Window& window) const;
+  void fill_atoms(Batch& batch, std::int64_t row, std::uint32_t sample, const Window& window) const;
+  void fill_noise(Batch& batch, std::int64_t row, const DrawKey& key, const Window& window) const;
+  void fill_simplex(Batch& batch, std::int64_t row, const DrawKey& key, const Window& window) const;
 };
 
 std::int64_t Dataset::State::batch_length(const MicroBatch& samples) const {
@@ -79,40 +87,78 @@ std::int64_t Dataset::State::batch_length(const MicroBatch& samples) const {
   return first.residues();
 }
 
-// One residue before the crop is read with it: the first residue's pre-omega and phi need it.
-Features Dataset::State::read_features(std::uint32_t sample, const Window& window) const {
-  const v1::ManifestEntry& protein = entry(sample);
-  const v1::Replica& replica = protein.replicas(window.replica);
-  const std::int32_t context = window.crop_start > 0 ? 1 : 0;
-  const Block block{.first_frame = window.frame_start,
-                    .frames = frames(),
-                    .first_residue = window.crop_start - context,
-                    .residues = window_residues(protein) + context};
-  const auto values = std::make_shared<std::vector<float>>(
-      read_block(array_file(spec, replica), replica, protein.residues(), block));
-  const at::Tensor atom14 = at::from_blob(
-      values->data(), {block.frames, block.residues, 14, 3}, [values](void*) {}, at::kFloat);
-  const at::Tensor& types = this->types[static_cast<std::size_t>(entry_index(sample))];
-  return make_features(atom14, types.narrow(0, block.first_residue, block.residues), context);
+// Padding: identity frames, uniform points of the simplex, zeros elsewhere.
+Batch Dataset::State::empty_batch(const MicroBatch& samples) const {
+  const auto b = static_cast<std::int64_t>(samples.size());
+  const std::int64_t t = frames();
+  const std::int64_t l = batch_length(samples);
+  Batch batch;
+  if (spec.model().no_frames()) {
+    batch.atom37 = at::zeros({b, t, l, protein::kAtom37, 3});
+    batch.atom37_mask = at::zeros({b, l, protein::kAtom37});
+  } else {
+    batch.trans = at::zeros({b, t, l, 3});
+    batch.rots = at::eye(3).expand({b, t, l, 3, 3}).contiguous();
+    batch.torsions = at::zeros({b, t, l, protein::kTorsions, 2});
+    batch.torsion_mask = at::zeros({b, l, protein::kTorsions});
+  }
+  batch.seqres = at::zeros({b, l}, at::kLong);
+  batch.mask = at::zeros({b, l});
+  batch.flow_time = at::zeros({b});
+  batch.noise = at::zeros({b, t, l, latent_channels});
+  if (has_sequence_flow(spec.model()))
+    batch.simplex = at::full({b, l, protein::kResidueTypes}, 1.0 / protein::kResidueTypes);
+  batch.dropout_key = at::zeros({b}, at::kLong);
+  batch.first_residue = at::zeros({b}, at::kLong);
+  return batch;
 }
 
-void Dataset::State::fill(Batch& batch, std::int64_t row, const DrawKey& key) const {
-  const v1::ManifestEntry& protein = entry(key.sample);
-  const Window window = draw_window(key, protein, spec.data().num_frames(), crop());
-  const float flow_time = draw_flow_time(key);
-  const std::int64_t residues = window_residues(protein);
+// The window's atoms, (T, n, 14, 3); T is 1 under copy_frames. `context` residues before the crop come with
+// it.
+at::Tensor Dataset::State::read_atoms(std::uint32_t sample, const Window& window,
+                                      std::int32_t context) const {
+  const v1::ManifestEntry& protein = entry(sample);
+  const v1::Replica& replica = protein.replicas(window.replica);
+  const Block block{.first_frame = window.frame_start * rules.frame_interval,
+                    .frames = spec.data().copy_frames() ? 1 : frames(),
+                    .first_residue = window.crop_start - context,
+                    .residues = window_residues(protein) + context,
+                    .frame_stride = rules.frame_interval};
+  const auto values = std::make_shared<std::vector<float>>(
+      read_block(array_file(spec, replica), replica, protein.residues(), block));
+  return at::from_blob(
+      values->data(), {block.frames, block.residues, protein::kAtom14, 3}, [values](void*) {}, at::kFloat);
+}
 
-  const Features features = read_features(key.sample, window);
+at::Tensor Dataset::State::types_of(std::uint32_t sample, const Window& window, std::int32_t context) const {
+  return types[static_cast<std::size_t>(entry_index(sample))].narrow(
+      0, window.crop_start - context, window_residues(entry(sample)) + context);
+}
+
+// One residue before the crop is read with it: the first residue's pre-omega and phi need it.
+void Dataset::State::fill_features(Batch& batch, std::int64_t row, std::uint32_t sample,
+                                   const Window& window) const {
+  const std::int32_t context = window.crop_start > 0 ? 1 : 0;
+  const Features features =
+      make_features(read_atoms(sample, window, context), types_of(sample, window, context), context, masks());
+  const std::int64_t residues = features.trans.size(1);
   batch.trans[row].narrow(1, 0, residues).copy_(features.trans);
   batch.rots[row].narrow(1, 0, residues).copy_(features.rots);
   batch.torsions[row].narrow(1, 0, residues).copy_(features.torsions);
   batch.torsion_mask[row].narrow(0, 0, residues).copy_(features.torsion_mask);
-  batch.seqres[row]
-      .narrow(0, 0, residues)
-      .copy_(types[static_cast<std::size_t>(entry_index(key.sample))].narrow(0, window.crop_start, residues));
-  batch.mask[row].narrow(0, 0, residues).fill_(1);
-  batch.flow_time[row] = flow_time;
+}
 
+void Dataset::State::fill_atoms(Batch& batch, std::int64_t row, std::uint32_t sample,
+                                const Window& window) const {
+  const Atoms atoms = make_atoms(read_atoms(sample, window, 0), types_of(sample, window, 0), masks());
+  const std::int64_t residues = atoms.mask.size(0);
+  batch.atom37[row].narrow(1, 0, residues).copy_(atoms.positions);
+  batch.atom37_mask[row].narrow(0, 0, residues).copy_(atoms.mask);
+}
+
+void Dataset::State::fill_noise(Batch& batch, std::int64_t row, const DrawKey& key,
+                                const Window& window) const {
+  const std::int64_t residues = window_residues(entry(key.sample));
   const std::int64_t length = batch.noise.size(2);
   const auto channels = static_cast<std::size_t>(latent_channels);
   float* noise = batch.noise[row].data_ptr<float>();
@@ -122,6 +168,39 @@ void Dataset::State::fill(Batch& batch, std::int64_t row, const DrawKey& key) co
       draw_noise(key, frame, static_cast<std::int32_t>(window.crop_start + residue), {out, channels});
     }
   }
+}
+
+void Dataset::State::fill_simplex(Batch& batch, std::int64_t row, const DrawKey& key,
+                                  const Window& window) const {
+  const at::Tensor residue_types = types_of(key.sample, window, 0);
+  const auto type = residue_types.accessor<std::int64_t, 1>();
+  const double alpha = transport::dirichlet_alpha(transport::flow_time(times, draw_flow_time(key)),
+                                                  spec.transport().alpha_max());
+  float* out = batch.simplex[row].data_ptr<float>();
+  for (std::int64_t i = 0; i < residue_types.size(0); ++i, out += protein::kResidueTypes) {
+    draw_simplex(key, static_cast<std::int32_t>(window.crop_start + i), static_cast<int>(type[i]), alpha,
+                 std::span<float, protein::kResidueTypes>(out, protein::kResidueTypes));
+  }
+}
+
+void Dataset::State::fill(Batch& batch, std::int64_t row, const DrawKey& key) const {
+  const v1::ManifestEntry& protein = entry(key.sample);
+  const Window window = draw_window(key, protein, rules);
+  const float flow_time = draw_flow_time(key);
+  const std::int64_t residues = window_residues(protein);
+
+  if (spec.model().no_frames())
+    fill_atoms(batch, row, key.sample, window);
+  else
+    fill_features(batch, row, key.sample, window);
+  batch.seqres[row].narrow(0, 0, residues).copy_(types_of(key.sample, window, 0));
+  batch.mask[row].narrow(0, 0, residues).fill_(1);
+  batch.flow_time[row] = flow_time;
+  fill_noise(batch, row, key, window);
+  if (batch.simplex.defined()) fill_simplex(batch, row, key, window);
+  batch.dropout_key[row] = draw_dropout_key(key);
+  batch.first_residue[row] = window.crop_start;
+  batch.names.push_back(sample_name(protein, window));
   batch.sample_hashes.push_back(sample_hash(key, window, flow_time));
   batch.tokens += frames() * residues;
 }
@@ -140,8 +219,7 @@ Batch Dataset::load(std::int64_t epoch, const MicroBatch& samples) const {
     throw Error(ErrorCode::kInternal,
                 "load: " + std::to_string(samples.size()) + " samples of epoch " + std::to_string(epoch));
   const at::NoGradGuard no_grad;
-  Batch batch = empty_batch(static_cast<std::int64_t>(samples.size()), state_->frames(),
-                            state_->batch_length(samples), state_->latent_channels);
+  Batch batch = state_->empty_batch(samples);
   for (std::size_t row = 0; row < samples.size(); ++row) {
     state_->fill(
         batch, static_cast<std::int64_t>(row),

@@ -11,6 +11,7 @@
 #include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/data/draws.h"
 #include "core/data/split.h"
 #include "core/format/npy.h"
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kReplicas = 3;
 constexpr std::size_t kShownNames = 5;
+constexpr std::uint32_t kPeptideItems = 1000;
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> parts;
@@ -27,7 +29,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 // "" when the array is what the entry and the spec need.
-std::string header_problem(const format::NpyHeader& header, const SplitRow& row, std::int32_t num_frames) {
+std::string header_problem(const format::NpyHeader& header, const SplitRow& row, const v1::DataSpec& data) {
   const auto residues = static_cast<std::int64_t>(row.seqres.size());
   if (header.dtype != "<f2" && header.dtype != "<f4")
     return "dtype '" + header.dtype + "', expected '<f2' or '<f4'";
@@ -38,9 +40,14 @@ std::string header_problem(const format::NpyHeader& header, const SplitRow& row,
   if (shape[1] != residues)
     return std::to_string(shape[1]) + " residues, the sequence of " + row.name + " has " +
            std::to_string(residues);
-  if (shape[0] < num_frames)
-    return std::to_string(shape[0]) + " frames, num_frames needs at least " + std::to_string(num_frames);
-  return "";
+  const std::int32_t interval = data.has_frame_interval() ? data.frame_interval() : 1;
+  const std::int64_t frames = frames_at_interval(shape[0], interval);
+  if (frames >= data.num_frames()) return "";
+  const std::string kept = interval == 1 ? ""
+                                         : ", " + std::to_string(frames) + " of them at frame_interval " +
+                                               std::to_string(interval);
+  return std::to_string(shape[0]) + " frames" + kept + ", num_frames needs at least " +
+         std::to_string(data.num_frames());
 }
 
 class SplitBuilder {
@@ -51,7 +58,13 @@ class SplitBuilder {
 
   v1::Manifest build() {
     v1::Manifest manifest;
-    for (const SplitRow& row : read_split(split_, problems_)) {
+    std::vector<SplitRow> rows = split_rows();
+    if (spec_.data().overfit() && !rows.empty()) {
+      manifest.set_items(static_cast<std::uint32_t>(rows.size()));
+      rows.resize(1);
+    }
+    if (!peptide().empty()) manifest.set_items(kPeptideItems);
+    for (const SplitRow& row : rows) {
       if (const auto entry = read_entry(row)) *manifest.add_entries() = *entry;
     }
     check_lengths(manifest);
@@ -61,6 +74,22 @@ class SplitBuilder {
   }
 
  private:
+  const std::string& peptide() const { return spec_.data().overfit_peptide(); }
+
+  // The peptide's file is named by its sequence.
+  std::vector<SplitRow> split_rows() {
+    if (peptide().empty()) return read_split(split_, problems_);
+    const std::string problem = sequence_problem(peptide());
+    if (problem.empty()) return {{.line = 0, .name = peptide(), .seqres = peptide()}};
+    problems_.add("overfit_peptide " + peptide() + ": " + problem);
+    return {};
+  }
+
+  std::string place(const SplitRow& row) const {
+    return peptide().empty() ? split_ + ", line " + std::to_string(row.line) + " (" + row.name + ")"
+                             : "overfit_peptide " + row.name;
+  }
+
   std::optional<v1::ManifestEntry> read_entry(const SplitRow& row) {
     v1::ManifestEntry entry;
     entry.set_name(row.name);
@@ -105,8 +134,7 @@ class SplitBuilder {
     }
     try {
       const format::NpyHeader header = format::read_npy_header(file);
-      if (const std::string problem = header_problem(header, row, spec_.data().num_frames());
-          !problem.empty()) {
+      if (const std::string problem = header_problem(header, row, spec_.data()); !problem.empty()) {
         problems_.add(file + ": " + problem);
         return Found::kBad;
       }
@@ -125,8 +153,7 @@ class SplitBuilder {
     const std::string tail = spec_.data().suffix() + ".npy";
     const std::string files = spec_.data().atlas() ? "none of " + row.name + "_R1" + tail + ", _R2, _R3 is"
                                                    : row.name + tail + " is not";
-    return split_ + ", line " + std::to_string(row.line) + " (" + row.name + "): " + files + " in " +
-           spec_.data().data_dir();
+    return place(row) + ": " + files + " in " + spec_.data().data_dir();
   }
 
   void check_lengths(const v1::Manifest& manifest) {
@@ -171,10 +198,11 @@ ManifestResult build_manifest(const v1::JobSpec& resolved) {
   };
   v1::JobManifest& manifest = result.manifest;
   *manifest.mutable_train() = build(resolved.data().train_split());
+  const bool same_set = resolved.data().overfit() || !resolved.data().overfit_peptide().empty();
   if (resolved.loop().no_validate())
     manifest.mutable_val()->set_digest(manifest_digest({}));
   else
-    *manifest.mutable_val() = build(resolved.data().val_split());
+    *manifest.mutable_val() = same_set ? manifest.train() : build(resolved.data().val_split());
   problems.throw_if_any();
   manifest.set_digest(sha256_hex(manifest.train().digest() + "\n" + manifest.val().digest() + "\n"));
   return result;
@@ -193,6 +221,7 @@ std::string manifest_digest(const v1::Manifest& manifest) {
                     std::to_string(replica.bytes()) + "\n");
     }
   }
+  if (manifest.items() > 0) digest.update("items " + std::to_string(manifest.items()) + "\n");
   return digest.hex();
 }
 

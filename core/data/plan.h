@@ -1,13 +1,16 @@
 // Which samples make which step: pure functions of the manifest and the spec, the same in coordinator and
 // trainers.
 //
-//   epoch order    a permutation of the virtual samples 0 … entries*repeat-1, a function of (seed, epoch)
+//   epoch order    a permutation of the virtual samples 0 … items*repeat-1, a function of (seed, epoch), of
+//                  which train_batches keeps the beginning
 //   step plan      step s takes the next global_batch_size of them; the last batch of an epoch is short; none
 //                  is dropped
 //   micro-batches  at most batch_size samples each, cut from the step plan alone
 //   assignment     whole micro-batches to ranks, a function of (micro-batches, world size), balanced by cost
 //
-// Virtual sample v is entry v % entries. No LibTorch. Everything here is a value type or a pure function.
+// Items are the split's entries; under overfit as many, but all of them the first entry; under
+// overfit_peptide 1000 times the peptide. Virtual sample v is entry v % entries. No LibTorch. Everything here
+// is a value type or a pure function.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +24,9 @@ namespace mdgen::data {
 
 struct PlanInputs {
   std::uint64_t seed = 0;
-  std::uint32_t entries = 0;
+  std::uint32_t items = 0;
   std::uint32_t repeat = 1;
+  std::uint32_t epoch_samples = 0;  // of an epoch's order, this many; 0: all
   std::uint32_t global_batch_size = 1;
   std::uint32_t batch_size = 1;
   std::int64_t epochs = 1;
@@ -33,8 +37,13 @@ struct PlanInputs {
 // Steps that make `batches` loader batches of each of workers.max ranks, rounded up.
 std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches);
 
-// From a resolved spec and the train manifest; no epochs when it only validates.
+// From a resolved spec and the train manifest; no epochs when it only validates. train_batches counts batches of batch_size for each of
+// workers.max workers; what they make is rounded up to whole steps.
 PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest);
+
+// Virtual samples of a whole validation: the validation items val_repeat times. Under overfit the training
+// samples (the reference's validation set is the training set then), under overfit_peptide 1000.
+std::int64_t validation_samples(const v1::JobSpec& spec, const v1::JobManifest& manifest);
 
 // SHA-256 over everything that fixes the plan; epochs and max_steps are left out, so that a run can be
 // prolonged.

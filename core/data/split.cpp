@@ -41,17 +41,6 @@ std::string name_problem(const std::string& name) {
   return "";
 }
 
-std::string sequence_problem(const std::string& seqres) {
-  if (seqres.empty()) return "the sequence is empty";
-  if (seqres.size() >= kMaxResidues) return std::to_string(seqres.size()) + " residues, 1048575 at most";
-  for (std::size_t i = 0; i < seqres.size(); ++i) {
-    if (protein::residue_type(seqres[i]) >= 0) continue;
-    return std::string("letter '") + seqres[i] + "' at residue " + std::to_string(i + 1) +
-           " is none of the twenty residues (" + std::string(protein::kResidueLetters) + ")";
-  }
-  return "";
-}
-
 }  // namespace
 
 void Problems::add(const std::string& text) {
@@ -65,6 +54,17 @@ void Problems::throw_if_any() const {
   for (std::size_t i = 0; i < std::min(kShown, texts_.size()); ++i) text += "\n  " + texts_[i];
   if (texts_.size() > kShown) text += "\n  and " + std::to_string(texts_.size() - kShown) + " more";
   throw Error(ErrorCode::kInvalidArgument, text);
+}
+
+std::string sequence_problem(const std::string& seqres) {
+  if (seqres.empty()) return "the sequence is empty";
+  if (seqres.size() >= kMaxResidues) return std::to_string(seqres.size()) + " residues, 1048575 at most";
+  for (std::size_t i = 0; i < seqres.size(); ++i) {
+    if (protein::residue_type(seqres[i]) >= 0) continue;
+    return std::string("letter '") + seqres[i] + "' at residue " + std::to_string(i + 1) +
+           " is none of the twenty residues (" + std::string(protein::kResidueLetters) + ")";
+  }
+  return "";
 }
 
 std::vector<SplitRow> read_split(const std::filesystem::path& file, Problems& problems) {

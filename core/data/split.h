@@ -29,6 +29,10 @@ class Problems {
   std::set<std::string> known_;
 };
 
+// What is wrong with a sequence: empty, too long, or with a letter that is none of the twenty residues. ""
+// when nothing is.
+std::string sequence_problem(const std::string& seqres);
+
 // The good rows; the others go to `problems`: no such file, missing column, wrong number of fields, a name
 // that is empty, repeated, no UTF-8 or no plain file name, a letter that is none of the twenty residues.
 // Columns other than `name` and `seqres` are ignored.

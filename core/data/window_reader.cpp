@@ -63,7 +63,7 @@ void check_against_manifest(const std::string& file, const format::NpyHeader& he
 }
 
 std::string place(const Block& block, std::int64_t frame, std::int64_t residue) {
-  return "in frame " + std::to_string(block.first_frame + frame) + ", residue " +
+  return "in frame " + std::to_string(block.first_frame + frame * block.frame_stride) + ", residue " +
          std::to_string(block.first_residue + residue + 1);
 }
 
@@ -100,7 +100,8 @@ std::vector<float> read_block(const std::string& file, const v1::Replica& replic
              " when the manifest was made");
   const format::NpyHeader header = format::read_npy_header(file);
   check_against_manifest(file, header, replica, residues_in_file);
-  if (block.first_frame < 0 || block.frames < 1 || block.first_frame + block.frames > replica.frames() ||
+  if (block.first_frame < 0 || block.frames < 1 || block.frame_stride < 1 ||
+      block.first_frame + (block.frames - 1) * block.frame_stride >= replica.frames() ||
       block.first_residue < 0 || block.residues < 1 ||
       block.first_residue + block.residues > residues_in_file)
     fail(ErrorCode::kInternal, file, "a block outside the array was asked for");
@@ -111,11 +112,12 @@ std::vector<float> read_block(const std::string& file, const v1::Replica& replic
   const std::int64_t first = static_cast<std::int64_t>(header.data_offset) + block.first_frame * row +
                              block.first_residue * kValuesPerResidue * item;
   std::vector<std::byte> raw(static_cast<std::size_t>(block.frames * piece));
-  if (piece == row) {
+  if (piece == row && block.frame_stride == 1) {
     open.read(raw.data(), raw.size(), first);
   } else {
     for (std::int64_t frame = 0; frame < block.frames; ++frame)
-      open.read(raw.data() + frame * piece, static_cast<std::size_t>(piece), first + frame * row);
+      open.read(raw.data() + frame * piece, static_cast<std::size_t>(piece),
+                first + frame * block.frame_stride * row);
   }
 
   std::vector<float> values(raw.size() / header.item_size);

@@ -9,12 +9,14 @@
 
 namespace mdgen::data {
 
-// A block of an array: `frames` from first_frame on, `residues` from first_residue on.
+// A block of an array: every frame_stride-th frame from first_frame on, `frames` of them; `residues` from
+// first_residue on.
 struct Block {
   std::int64_t first_frame = 0;
   std::int64_t frames = 0;
   std::int32_t first_residue = 0;
   std::int32_t residues = 0;
+  std::int64_t frame_stride = 1;
 };
 
 // (frames, residues, 14, 3) in Å, C order. Reads with pread, so a file that shrinks meanwhile is an error and

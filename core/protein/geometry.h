@@ -19,6 +19,8 @@ struct Torsions {
   at::Tensor mask;    // (T, L, 7): from the sequence alone, as the reference (B20)
 };
 Torsions atom37_to_torsions(const at::Tensor& atom37, const at::Tensor& aatype);
+// Which of the seven angles have all four atoms: atoms (T, L, 37) 1 or 0, aatype (T, L) or (L) -> (T, L, 7).
+at::Tensor torsion_mask(const at::Tensor& atoms, const at::Tensor& aatype);
 
 // frames (*, L), torsions (*, L, 7, 2), aatype (*, L) -> (*, L, 14, 3) with ideal bond lengths and angles.
 at::Tensor frames_torsions_to_atom14(const Rigid& frames, const at::Tensor& torsions,

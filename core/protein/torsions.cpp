@@ -39,7 +39,6 @@ at::Tensor four_atoms(const at::Tensor& own, const at::Tensor& before, const at:
 Torsions atom37_to_torsions(const at::Tensor& atom37, const at::Tensor& aatype) {
   const at::Tensor types = aatype.expand({atom37.size(0), atom37.size(1)});
   const at::Tensor chi_atoms = rows_by_type(chi_atom_indices(), types);
-  const at::ScalarType dtype = atom37.scalar_type();
 
   const at::Tensor atoms = four_atoms(atom37, previous(atom37, -3), chi_atoms);
   const Rigid axis = rigid_from_3_points(atoms.select(-2, 1), atoms.select(-2, 2), atoms.select(-2, 0), kEps);
@@ -50,11 +49,19 @@ Torsions atom37_to_torsions(const at::Tensor& atom37, const at::Tensor& aatype) 
   const at::Tensor sign =
       torch::tensor({1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0}, sin_cos.options()).unsqueeze(-1);
 
-  const at::Tensor present = rows_by_type(atom37_mask(), types, dtype).unsqueeze(-1);
-  const at::Tensor all_four = four_atoms(present, previous(present, -3), chi_atoms).squeeze(-1).prod(-1);
-  const at::Tensor has_chi = rows_by_type(chi_mask(), types, dtype);
-  const at::Tensor defined = at::cat({at::ones_like(all_four.narrow(-1, 0, 3)), has_chi}, -1);
-  return {sin_cos / norm * sign, all_four * defined};
+  return {sin_cos / norm * sign,
+          torsion_mask(rows_by_type(atom37_mask(), types, atom37.scalar_type()), types)};
+}
+
+at::Tensor torsion_mask(const at::Tensor& atoms, const at::Tensor& aatype) {
+  const at::Tensor types = aatype.expand({atoms.size(0), atoms.size(1)});
+  const at::Tensor present = atoms.unsqueeze(-1);
+  const at::Tensor all_four =
+      four_atoms(present, previous(present, -3), rows_by_type(chi_atom_indices(), types))
+          .squeeze(-1)
+          .prod(-1);
+  const at::Tensor has_chi = rows_by_type(chi_mask(), types, atoms.scalar_type());
+  return all_four * at::cat({at::ones_like(all_four.narrow(-1, 0, 3)), has_chi}, -1);
 }
 
 }  // namespace mdgen::protein

@@ -232,9 +232,8 @@ void Run::settle() {
 void Run::validate_now(std::int64_t epoch) {
   settle();
   phase(v1::TRAINER_PHASE_VALIDATE);
-  const v1::Manifest& entries = assignment_.manifest().val();
   const std::int64_t samples =
-      validated_samples(spec_, std::int64_t{entries.entries_size()} * spec_.data().val_repeat());
+      validated_samples(spec_, data::validation_samples(spec_, assignment_.manifest()));
   const ValidationResult result = validate(spec_, state_, *val_data_, samples, collective_, device_, clock_);
   loop_.batches += result.batches.batches();
   if (!outputs_) return;

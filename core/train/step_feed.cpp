@@ -22,8 +22,9 @@ StepWork share_of_step(data::StepPlan plan, const data::Dataset& dataset, std::u
 data::Batch to_device(data::Batch batch, at::Device device) {
   if (device.is_cpu()) return batch;
   for (at::Tensor* tensor : {&batch.trans, &batch.rots, &batch.torsions, &batch.torsion_mask, &batch.seqres,
-                             &batch.mask, &batch.flow_time, &batch.noise}) {
-    *tensor = tensor->to(device);
+                             &batch.mask, &batch.flow_time, &batch.noise, &batch.atom37, &batch.atom37_mask,
+                             &batch.simplex, &batch.dropout_key, &batch.first_residue}) {
+    if (tensor->defined()) *tensor = tensor->to(device);
   }
   return batch;
 }

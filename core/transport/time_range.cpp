@@ -45,4 +45,6 @@ float flow_time(const TimeRange& range, float uniform) {
   return uniform * static_cast<float>(range.end - range.begin) + static_cast<float>(range.begin);
 }
 
+double dirichlet_alpha(double t, double alpha_max) { return 1 + t * (alpha_max - 1); }
+
 }  // namespace mdgen::transport

@@ -26,4 +26,8 @@ TimeRange sampling_time_range(PathType path, Prediction prediction);
 // A uniform draw in [0, 1) to a flow time in the range, in float32 as the step computes it.
 float flow_time(const TimeRange& range, float uniform);
 
+// Concentration of the true residue type in the sequence's Dirichlet path, 1 at t = 0 and alpha_max at t = 1;
+// the other nineteen stay at 1 (Stark et al., "Dirichlet flow matching", 2024; reference: t_to_alpha).
+double dirichlet_alpha(double t, double alpha_max);
+
 }  // namespace mdgen::transport

@@ -103,7 +103,7 @@ class Verifier {
   }
 
   Expected expect(const LedgerRecord& record) {
-    const std::int32_t crop = spec_.data().atlas() ? spec_.data().crop() : 0;
+    const data::WindowRules rules = data::window_rules(spec_);
     Expected expected;
     for (std::int64_t step = record.first_step; step <= record.last_step; ++step) {
       const data::StepPlan planned = plan_.step(step - 1);
@@ -111,7 +111,7 @@ class Verifier {
         const data::DrawKey key{spec_.seed(), static_cast<std::uint32_t>(planned.epoch), sample};
         const auto& entries = manifest_.train().entries();
         const auto& entry = entries[static_cast<int>(sample % static_cast<std::uint32_t>(entries.size()))];
-        const data::Window window = data::draw_window(key, entry, spec_.data().num_frames(), crop);
+        const data::Window window = data::draw_window(key, entry, rules);
         expected.hash_sum += data::sample_hash(key, window, data::draw_flow_time(key));
         ++expected.samples;
       }

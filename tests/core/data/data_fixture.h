@@ -34,7 +34,7 @@ struct DataFixture {
   }
   Window window(std::uint32_t epoch, std::uint32_t sample) const {
     return draw_window({.seed = spec.seed(), .epoch = epoch, .sample = sample}, entry(sample),
-                       spec.data().num_frames(), spec.data().atlas() ? spec.data().crop() : 0);
+                       window_rules(spec));
   }
   std::uint64_t replica_seed(std::uint32_t sample, const Window& window) const {
     const std::uint64_t protein = sample % static_cast<std::uint32_t>(manifest.entries_size());

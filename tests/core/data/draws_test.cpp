@@ -52,7 +52,8 @@ TEST(DrawWindow, ReplicaFrameAndCropAreUniformAndReachBothEnds) {
   std::vector<int> crops(5);    // 0 … 14 - 10
   std::vector<int> joint(3 * 11);
   for (std::uint32_t i = 0; i < kTrials; ++i) {
-    const Window w = draw_window({.seed = 7, .epoch = i / 100, .sample = i % 100}, protein, 10, 10);
+    const Window w = draw_window({.seed = 7, .epoch = i / 100, .sample = i % 100}, protein,
+                                 {.num_frames = 10, .crop = 10});
     ++replicas.at(static_cast<std::size_t>(w.replica));
     ++frames.at(static_cast<std::size_t>(w.frame_start));
     ++crops.at(static_cast<std::size_t>(w.crop_start));
@@ -66,11 +67,14 @@ TEST(DrawWindow, ReplicaFrameAndCropAreUniformAndReachBothEnds) {
 
 TEST(DrawWindow, NoRoom_StartsAtZero) {
   for (std::uint32_t sample = 0; sample < 100; ++sample) {
-    const Window exact = draw_window({.seed = 1, .sample = sample}, entry(8, {10}), 10, 8);
+    const Window exact =
+        draw_window({.seed = 1, .sample = sample}, entry(8, {10}), {.num_frames = 10, .crop = 8});
     EXPECT_EQ(exact.frame_start, 0);
     EXPECT_EQ(exact.crop_start, 0);
-    EXPECT_EQ(draw_window({.seed = 1, .sample = sample}, entry(80, {10}), 10, 0).crop_start, 0);
-    EXPECT_EQ(draw_window({.seed = 1, .sample = sample}, entry(8, {10}), 10, 64).crop_start, 0);
+    EXPECT_EQ(draw_window({.seed = 1, .sample = sample}, entry(80, {10}), {.num_frames = 10}).crop_start, 0);
+    EXPECT_EQ(
+        draw_window({.seed = 1, .sample = sample}, entry(8, {10}), {.num_frames = 10, .crop = 64}).crop_start,
+        0);
   }
 }
 
@@ -78,7 +82,7 @@ TEST(DrawWindow, ReplicasOfDifferentLength_StayInside) {
   const auto protein = entry(8, {10, 30});
   std::set<std::int64_t> starts;
   for (std::uint32_t sample = 0; sample < 2000; ++sample) {
-    const Window w = draw_window({.seed = 1, .sample = sample}, protein, 10, 0);
+    const Window w = draw_window({.seed = 1, .sample = sample}, protein, {.num_frames = 10});
     ASSERT_LE(w.frame_start + 10, protein.replicas(w.replica).frames());
     starts.insert(w.frame_start);
   }
@@ -86,9 +90,10 @@ TEST(DrawWindow, ReplicasOfDifferentLength_StayInside) {
 }
 
 TEST(DrawWindow, TooFewFramesOrNoReplica_NamesIt) {
-  EXPECT_THAT(message_of([] { draw_window({}, entry(8, {9}), 10, 0); }),
+  EXPECT_THAT(message_of([] { draw_window({}, entry(8, {9}), {.num_frames = 10}); }),
               HasSubstr("p_R1.npy: 9 frames, num_frames is 10"));
-  EXPECT_THAT(message_of([] { draw_window({}, entry(8, {}), 10, 0); }), HasSubstr("p: no replica present"));
+  EXPECT_THAT(message_of([] { draw_window({}, entry(8, {}), {.num_frames = 10}); }),
+              HasSubstr("p: no replica present"));
 }
 
 TEST(DrawFlowTime, IsUniform) {
@@ -203,7 +208,7 @@ TEST(SampleHash, HasFortyBitsAndSeesEveryField) {
 // A change of these values changes every later sample of a resumed run: it needs a new plan version.
 TEST(Draws, GoldenValues) {
   const DrawKey key{.seed = 137, .epoch = 3, .sample = 41};
-  const Window w = draw_window(key, entry(300, {1001, 1002, 1003}), 250, 256);
+  const Window w = draw_window(key, entry(300, {1001, 1002, 1003}), {.num_frames = 250, .crop = 256});
   EXPECT_EQ(w.replica, 1);
   EXPECT_EQ(w.frame_start, 143);
   EXPECT_EQ(w.crop_start, 7);

@@ -101,6 +101,50 @@ TEST_F(ManifestTest, WithoutAtlas_OneFileAnEntry) {
   EXPECT_THAT(result.warnings, IsEmpty());
 }
 
+TEST_F(ManifestTest, Overfit_IsTheFirstEntryAsOftenAsTheSplitHasRows) {
+  write_split("name,seqres\np1,ACDE\np2,GG\np3,GG\n");
+  write_replicas("p1", 6, 4);  // the others have no files
+  spec_.mutable_data()->set_overfit(true);
+  spec_.mutable_data()->set_val_split(folder_ / "absent.csv");
+  spec_.mutable_loop()->set_no_validate(false);
+  const v1::JobManifest manifest = build_manifest(spec_).manifest;
+  ASSERT_EQ(manifest.train().entries_size(), 1);
+  EXPECT_EQ(manifest.train().entries(0).name(), "p1");
+  EXPECT_EQ(manifest.train().items(), 3U);
+  EXPECT_EQ(manifest.val().SerializeAsString(), manifest.train().SerializeAsString());
+
+  write_split("name,seqres\np1,ACDE\np2,GG\n");
+  EXPECT_NE(build_manifest(spec_).manifest.train().digest(), manifest.train().digest());
+}
+
+TEST_F(ManifestTest, OverfitPeptide_NeedsItsFileAlone) {
+  std::filesystem::remove(folder_ / "train.csv");
+  spec_.mutable_data()->set_atlas(false);
+  spec_.mutable_data()->set_suffix("_i100");
+  spec_.mutable_data()->set_overfit_peptide("FLRH");
+  spec_.mutable_loop()->set_no_validate(false);
+  EXPECT_THAT(error(), HasSubstr("overfit_peptide FLRH: FLRH_i100.npy is not in " + spec_.data().data_dir()));
+  write_array("FLRH_i100.npy", {5, 4, 14, 3});
+  const v1::JobManifest manifest = build_manifest(spec_).manifest;
+  ASSERT_EQ(manifest.train().entries_size(), 1);
+  EXPECT_EQ(manifest.train().entries(0).seqres(), "FLRH");
+  EXPECT_EQ(manifest.train().entries(0).replicas(0).file(), "FLRH_i100.npy");
+  EXPECT_EQ(manifest.train().items(), 1000U);
+  EXPECT_EQ(manifest.val().items(), 1000U);
+  spec_.mutable_data()->set_overfit_peptide("FL-H");
+  EXPECT_THAT(error(), HasSubstr("overfit_peptide FL-H: letter '-' at residue 3"));
+}
+
+TEST_F(ManifestTest, FrameInterval_CountsTheFramesThatAreLeft) {
+  write_split("name,seqres\np1,ACDE\n");
+  write_replicas("p1", 17, 4);
+  spec_.mutable_data()->set_frame_interval(4);  // 0, 4, 8, 12, 16
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(build_manifest(spec_).manifest.train().entries(0).replicas(0).frames(), 17);
+  spec_.mutable_data()->set_frame_interval(5);  // 0, 5, 10, 15
+  EXPECT_THAT(error(), HasSubstr("17 frames, 4 of them at frame_interval 5, num_frames needs at least 5"));
+}
+
 TEST_F(ManifestTest, ExtraColumnsByteOrderMarkAndOrder_AreIgnored) {
   write_split("\xEF\xBB\xBFseqres,release_date,name\nACDE,2020-01-01,p1\n");
   write_replicas("p1", 5, 4);

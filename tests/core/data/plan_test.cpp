@@ -52,7 +52,7 @@ class Random {
 PlanInputs random_inputs(Random& random) {
   PlanInputs inputs;
   inputs.seed = random.between(0, 1000000);
-  inputs.entries = random.between(1, 40);
+  inputs.items = random.between(1, 40);
   inputs.repeat = random.between(1, 4);
   inputs.global_batch_size = random.between(1, 50);
   inputs.batch_size = random.between(1, 9);
@@ -102,7 +102,7 @@ TEST(RunPlan, EachEpochIsEverySampleOnceInTheEpochsOrder) {
     PlanInputs inputs = random_inputs(random);
     inputs.max_steps = 0;
     RunPlan plan(inputs);
-    const std::uint32_t count = inputs.entries * inputs.repeat;
+    const std::uint32_t count = inputs.items * inputs.repeat;
     std::vector<std::uint32_t> seen;
     std::int64_t epoch = 0;
     for (std::int64_t s = 0; s < plan.total_steps(); ++s) {
@@ -143,7 +143,7 @@ TEST(RunPlan, AStepIsTheSameFromAnyRestartPoint) {
 }
 
 TEST(RunPlan, TotalStepsIsTheSmallerOfEpochsAndMaxSteps) {
-  PlanInputs inputs{.entries = 10, .repeat = 1, .global_batch_size = 4, .epochs = 5};
+  PlanInputs inputs{.items = 10, .repeat = 1, .global_batch_size = 4, .epochs = 5};
   EXPECT_EQ(RunPlan(inputs).steps_per_epoch(), 3);
   EXPECT_EQ(RunPlan(inputs).total_steps(), 15);
   inputs.max_steps = 7;
@@ -153,20 +153,20 @@ TEST(RunPlan, TotalStepsIsTheSmallerOfEpochsAndMaxSteps) {
 }
 
 TEST(RunPlan, Step_OutsideThePlan_Throws) {
-  RunPlan plan({.entries = 10, .global_batch_size = 4});
+  RunPlan plan({.items = 10, .global_batch_size = 4});
   EXPECT_THAT(message_of([&] { plan.step(3); }), HasSubstr("step 3 is not in the plan of 3 steps"));
   EXPECT_THAT(message_of([&] { plan.step(-1); }), HasSubstr("step -1"));
 }
 
 TEST(RunPlan, EmptySplitOrTooManySamples_Throws) {
-  EXPECT_THAT(message_of([] { RunPlan plan({.entries = 0}); }), HasSubstr("no entries"));
-  EXPECT_THAT(message_of([] { RunPlan plan({.entries = 70000, .repeat = 70000}); }),
+  EXPECT_THAT(message_of([] { RunPlan plan({.items = 0}); }), HasSubstr("no entries"));
+  EXPECT_THAT(message_of([] { RunPlan plan({.items = 70000, .repeat = 70000}); }),
               HasSubstr("70000 entries x train_repeat 70000"));
 }
 
 TEST(PlanDigest, CoversWhatFixesThePlanAndNothingElse) {
   const PlanInputs inputs{.seed = 1,
-                          .entries = 2,
+                          .items = 2,
                           .repeat = 3,
                           .global_batch_size = 4,
                           .batch_size = 5,
@@ -181,13 +181,14 @@ TEST(PlanDigest, CoversWhatFixesThePlanAndNothingElse) {
   std::set<std::string> digests{
       plan_digest(inputs),
       changed([](PlanInputs& p) { p.seed = 9; }),
-      changed([](PlanInputs& p) { p.entries = 9; }),
+      changed([](PlanInputs& p) { p.items = 9; }),
       changed([](PlanInputs& p) { p.repeat = 9; }),
       changed([](PlanInputs& p) { p.global_batch_size = 9; }),
       changed([](PlanInputs& p) { p.batch_size = 9; }),
       changed([](PlanInputs& p) { p.manifest_digest = "n"; }),
+      changed([](PlanInputs& p) { p.epoch_samples = 4; }),
   };
-  EXPECT_EQ(digests.size(), 7U);
+  EXPECT_EQ(digests.size(), 8U);
   EXPECT_EQ(changed([](PlanInputs& p) { p.epochs = 9; }), plan_digest(inputs));
   EXPECT_EQ(changed([](PlanInputs& p) { p.max_steps = 9; }), plan_digest(inputs));
   EXPECT_EQ(plan_digest(inputs), "e091287eb9a9d9ceec226cdc4be6180a1088a9fada76b0c6e8231c862cb9b4cc");
@@ -213,8 +214,71 @@ TEST(PlanInputs, ComeFromSpecAndTrainManifest) {
   EXPECT_EQ(inputs.repeat, 14U);
   EXPECT_EQ(inputs.batch_size, 15U);
   EXPECT_EQ(inputs.epochs, 16);
-  EXPECT_EQ(inputs.entries, 2U);
+  EXPECT_EQ(inputs.items, 2U);
   EXPECT_EQ(inputs.manifest_digest, "train");
+}
+
+TEST(RunPlan, EpochSamples_KeepTheOrdersBeginning) {
+  RunPlan cut(
+      {.seed = 3, .items = 10, .repeat = 2, .epoch_samples = 12, .global_batch_size = 4, .epochs = 2});
+  EXPECT_EQ(cut.steps_per_epoch(), 3);
+  for (const std::int64_t epoch : {0, 1}) {
+    auto expected = epoch_order(3, epoch, 20);
+    expected.resize(12);
+    std::vector<std::uint32_t> seen;
+    for (std::int64_t s = 0; s < 3; ++s) {
+      const StepPlan step = cut.step(epoch * 3 + s);
+      EXPECT_EQ(step.last_of_epoch, s == 2);
+      seen.insert(seen.end(), step.samples.begin(), step.samples.end());
+    }
+    EXPECT_EQ(seen, expected);
+  }
+  EXPECT_THAT(message_of([] { RunPlan plan({.items = 3, .epoch_samples = 4}); }), HasSubstr("there are 3"));
+}
+
+// Batches of one rank at the submitted world size: 3 x 2 workers x batch_size 4 = 24 samples, a step has 16.
+TEST(PlanInputs, TrainBatches_RoundUpToWholeSteps) {
+  v1::JobSpec spec;
+  spec.mutable_workers()->set_max(2);
+  spec.set_global_batch_size(16);
+  spec.mutable_data()->set_train_repeat(25);
+  spec.mutable_optim()->set_batch_size(4);
+  v1::JobManifest manifest;
+  for (int i = 0; i < 4; ++i) manifest.mutable_train()->add_entries();  // 100 virtual samples
+  const auto samples = [&](int batches) {
+    spec.mutable_loop()->set_train_batches(batches);
+    return plan_inputs(spec, manifest).epoch_samples;
+  };
+  EXPECT_EQ(plan_inputs(spec, manifest).epoch_samples, 0U);
+  EXPECT_EQ(samples(1), 16U);
+  EXPECT_EQ(samples(2), 16U);
+  EXPECT_EQ(samples(3), 32U);
+  EXPECT_EQ(samples(12), 96U);
+  EXPECT_EQ(samples(13), 0U);  // 112 of 100: all
+  EXPECT_EQ(samples(2147483647), 0U);
+}
+
+TEST(PlanInputs, Items_ReplaceTheEntries) {
+  v1::JobSpec spec;
+  spec.mutable_data()->set_train_repeat(3);
+  spec.mutable_data()->set_val_repeat(5);
+  v1::JobManifest manifest;
+  manifest.mutable_train()->add_entries();
+  manifest.mutable_train()->set_items(7);
+  manifest.mutable_val()->add_entries();
+  manifest.mutable_val()->add_entries();
+  EXPECT_EQ(plan_inputs(spec, manifest).items, 7U);
+  EXPECT_EQ(plan_inputs(spec, manifest).repeat, 3U);
+  EXPECT_EQ(validation_samples(spec, manifest), 10);
+
+  *manifest.mutable_val() = manifest.train();
+  spec.mutable_data()->set_overfit(true);
+  EXPECT_EQ(validation_samples(spec, manifest), 21);  // the training set
+
+  spec.mutable_data()->set_overfit(false);
+  spec.mutable_data()->set_overfit_peptide("AAAA");
+  EXPECT_EQ(plan_inputs(spec, manifest).repeat, 1U);
+  EXPECT_EQ(validation_samples(spec, manifest), 7);
 }
 
 TEST(MicroBatches, KeepOrderAndSize) {
