@@ -92,21 +92,15 @@ void check_sizes(const JobSpec& spec, Findings& findings) {
   }
   const std::int64_t dim = spec.model().embed_dim();
   const std::int64_t heads = spec.model().mha_heads();
-  if (heads > 0 && (dim % heads != 0 || dim / heads % 2 != 0)) {
+  const bool needs_pairs = !spec.model().no_rope();
+  if (heads > 0 && (dim % heads != 0 || (needs_pairs && dim / heads % 2 != 0))) {
     findings.wrong.push_back("model.embed_dim = " + std::to_string(dim) +
-                             " does not divide into model.mha_heads = " + std::to_string(heads) +
-                             " heads of an even number of channels");
+                             " does not divide into model.mha_heads = " + std::to_string(heads) + " heads" +
+                             (needs_pairs ? " of an even number of channels" : ""));
   }
-}
-
-void check_conditioning(const JobSpec& spec, Findings& findings) {
-  const v1::ModelSpec& model = spec.model();
-  const bool is_conditioned = model.sim_condition() || model.tps_condition() || model.inpainting() ||
-                              model.dynamic_mpnn() || model.mpnn() || model.has_cond_interval();
-  if (model.prepend_ipa() && !is_conditioned) {
-    findings.not_yet.push_back(
-        "model.prepend_ipa without conditioning frames is not implemented yet (the reference fails on it); "
-        "give sim_condition, or leave prepend_ipa out");
+  if (dim % 2 != 0 && (spec.model().abs_pos_emb() || spec.model().abs_time_emb())) {
+    findings.wrong.push_back("model.embed_dim = " + std::to_string(dim) +
+                             " must be even for abs_pos_emb and abs_time_emb (sines and cosines)");
   }
 }
 
@@ -117,7 +111,6 @@ void check(const JobSpec& resolved) {
   for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
   check_name(resolved, findings);
   check_sizes(resolved, findings);
-  check_conditioning(resolved, findings);
   for (const std::string& text : refused_combinations(resolved)) findings.wrong.push_back(text);
   if (!findings.missing.empty()) {
     findings.wrong.insert(findings.wrong.begin(), "missing, but required: " + join(findings.missing, ", "));

@@ -18,9 +18,10 @@ at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, s
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
 
-at::Tensor key_bias(const at::Tensor& mask) {
+at::Tensor key_bias(const at::Tensor& mask, bool attends_padding) {
+  const float padded = attends_padding ? 1.0F : -std::numeric_limits<float>::infinity();
   at::Tensor bias = at::zeros({mask.size(0), mask.size(1) + 1}, mask.options());
-  bias.narrow(1, 0, mask.size(1)).masked_fill_(mask == 0, -std::numeric_limits<float>::infinity());
+  bias.narrow(1, 0, mask.size(1)).masked_fill_(mask == 0, padded);
   return bias.unsqueeze(1).unsqueeze(1);
 }
 
@@ -29,20 +30,15 @@ RotaryEmbeddingImpl::RotaryEmbeddingImpl(std::int64_t dim) {
   inv_freq_ = register_buffer("inv_freq", at::pow(kRotaryBase, exponents).reciprocal());
 }
 
-MultiheadAttentionImpl::MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads)
-    : heads_(heads),
-      k_proj_(dim, dim),
-      v_proj_(dim, dim),
-      q_proj_(dim, dim),
-      out_proj_(dim, dim),
-      rot_emb_(dim / heads) {
+MultiheadAttentionImpl::MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads, bool rope)
+    : heads_(heads), k_proj_(dim, dim), v_proj_(dim, dim), q_proj_(dim, dim), out_proj_(dim, dim) {
   bias_k_ = register_parameter("bias_k", at::zeros({1, 1, dim}));
   bias_v_ = register_parameter("bias_v", at::zeros({1, 1, dim}));
   register_module("k_proj", k_proj_);
   register_module("v_proj", v_proj_);
   register_module("q_proj", q_proj_);
   register_module("out_proj", out_proj_);
-  register_module("rot_emb", rot_emb_);
+  if (rope) rot_emb_ = register_module("rot_emb", RotaryEmbedding(dim / heads));
 }
 
 // (N1, N2, S, C) -> (N1, N2, H, S, D), a view.
@@ -50,8 +46,11 @@ at::Tensor MultiheadAttentionImpl::split_heads(const at::Tensor& x) const {
   return x.unflatten(-1, {heads_, -1}).transpose(-2, -3);
 }
 
+at::Tensor MultiheadAttentionImpl::rotated(const at::Tensor& x, std::int64_t first) const {
+  return rot_emb_ ? rotate_by_position(x, rot_emb_->inv_freq(), first) : x;
+}
+
 at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor& bias) {
-  const at::Tensor& inv_freq = rot_emb_->inv_freq();
   const std::int64_t length = x.size(-2);
   const auto with_token = [&](const at::Tensor& all, const at::Tensor& token) {
     std::vector<std::int64_t> shape = all.sizes().vec();
@@ -60,15 +59,15 @@ at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor
   };
   const at::Tensor token_k = split_heads(bias_k_.unsqueeze(0));
   const at::Tensor token_v = split_heads(bias_v_.unsqueeze(0));
-  const at::Tensor q = rotate_by_position(split_heads(q_proj_(x)), inv_freq).flatten(0, 1);
-  const at::Tensor k = with_token(rotate_by_position(split_heads(k_proj_(x)), inv_freq),
-                                  rotate_by_position(token_k, inv_freq, length));
+  const at::Tensor q = rotated(split_heads(q_proj_(x)), 0).flatten(0, 1);
+  const at::Tensor k = with_token(rotated(split_heads(k_proj_(x)), 0), rotated(token_k, length));
   const at::Tensor v = with_token(split_heads(v_proj_(x)), token_v);
   const at::Tensor attended = at::scaled_dot_product_attention(q, k, v, bias);
   return out_proj_(attended.transpose(1, 2).flatten(-2).unflatten(0, {x.size(0), x.size(1)}));
 }
 
-AttentionWithRopeImpl::AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads) : attn_(dim, heads) {
+AttentionWithRopeImpl::AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads, bool rope)
+    : attn_(dim, heads, rope) {
   register_module("attn", attn_);
 }
 

@@ -1,5 +1,5 @@
-// Self-attention with rotary position embedding and one learned bias token (reference: mha.py, and
-// latent_model.py AttentionWithRoPE; RoPE as in fair-esm's RotaryEmbedding).
+// Self-attention, with or without rotary position embedding, and with one learned bias token (reference:
+// mha.py, and latent_model.py AttentionWithRoPE; RoPE as in fair-esm's RotaryEmbedding).
 //
 // The bias token is a key and value of its own after the last position S: it is rotated like a key at
 // position S, and no mask hides it.
@@ -14,9 +14,9 @@ namespace mdgen::model {
 // x (..., S, D), D even: each pair (x_i, x_{i + D/2}) turned by p * inv_freq[i], p = first, first + 1, ….
 at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, std::int64_t first = 0);
 
-// What SDPA adds to the scores: 0 where `mask` (N, S) is 1 and for the bias token, -infinity where it is 0.
-// (N, 1, 1, S + 1), for AttentionWithRope::forward.
-at::Tensor key_bias(const at::Tensor& mask);
+// What SDPA adds to the scores: 0 where `mask` (N, S) is 1 and for the bias token; where it is 0, -infinity,
+// or 1 with `attends_padding` (see ModelConfig). (N, 1, 1, S + 1), for AttentionWithRope::forward.
+at::Tensor key_bias(const at::Tensor& mask, bool attends_padding = false);
 
 class RotaryEmbeddingImpl : public torch::nn::Module {
  public:
@@ -30,25 +30,26 @@ TORCH_MODULE(RotaryEmbedding);
 
 class MultiheadAttentionImpl : public torch::nn::Module {
  public:
-  MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads);
+  MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads, bool rope);
 
   // x (N1, N2, S, C): attends along S; `bias` (N1 * N2, 1, 1, S + 1) or (1, 1, 1, S + 1). x may be any view.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& bias);
 
  private:
   at::Tensor split_heads(const at::Tensor& x) const;
+  at::Tensor rotated(const at::Tensor& x, std::int64_t first) const;
 
   std::int64_t heads_;
   at::Tensor bias_k_, bias_v_;  // (1, 1, C)
   torch::nn::Linear k_proj_, v_proj_, q_proj_, out_proj_;
-  RotaryEmbedding rot_emb_;
+  RotaryEmbedding rot_emb_{nullptr};
 };
 TORCH_MODULE(MultiheadAttention);
 
 // The reference's wrapper: its parameters lie under "attn".
 class AttentionWithRopeImpl : public torch::nn::Module {
  public:
-  AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads);
+  AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads, bool rope = true);
   at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) { return attn_->forward(x, bias); }
 
  private:

@@ -3,10 +3,12 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <optional>
 #include <string>
 
 #include "core/base/digest.h"
 #include "core/base/philox.h"
+#include "core/model/hyena.h"
 
 namespace mdgen::model {
 namespace {
@@ -43,6 +45,17 @@ bool is_zero_weight(std::string_view name) {
          (name.starts_with("layers.") && name.ends_with("adaLN_modulation.1.weight"));
 }
 
+// What the reference's pass over linear layers does not reach, as PyTorch and Hyena begin it.
+std::optional<Initialization> hyena_initialization(std::string_view name) {
+  if (name.find(".short_filter.") != std::string_view::npos) {
+    return Initialization{Distribution::kUniform, 1 / std::sqrt(static_cast<double>(kShortFilterTaps))};
+  }
+  if (name.ends_with(".filter_fn.bias")) return Initialization{Distribution::kNormal, 1};
+  if (name.ends_with(".freq")) return Initialization{Distribution::kConstant, 1};
+  if (name.ends_with(".pos_emb.z")) return Initialization{Distribution::kFilterPositions, 0};
+  return std::nullopt;
+}
+
 double xavier_variance(at::IntArrayRef shape) {
   // As PyTorch counts fans: dimensions after the second are a receptive field.
   std::int64_t field = 1;
@@ -53,6 +66,7 @@ double xavier_variance(at::IntArrayRef shape) {
 }  // namespace
 
 Initialization initialization_of(std::string_view name, at::IntArrayRef shape) {
+  if (const auto hyena = hyena_initialization(name)) return *hyena;
   if (name.ends_with(".head_weights")) return {Distribution::kConstant, kSoftplusInverseOfOne};
   if (name.ends_with("_norm.weight")) return {Distribution::kConstant, 1};
   if (name.ends_with(".bias") || is_zero_weight(name)) return {Distribution::kConstant, 0};
@@ -68,6 +82,10 @@ void initialize(at::Tensor tensor, const Initialization& how, std::uint64_t seed
   const torch::NoGradGuard no_grad;
   if (how.distribution == Distribution::kConstant) {
     tensor.fill_(how.parameter);
+    return;
+  }
+  if (how.distribution == Distribution::kFilterPositions) {
+    tensor.copy_(filter_positions(tensor.size(1)));
     return;
   }
   const std::uint64_t stream = std::stoull(sha256_hex(name).substr(0, 16), nullptr, 16);

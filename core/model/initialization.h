@@ -9,7 +9,7 @@
 
 namespace mdgen::model {
 
-enum class Distribution { kConstant, kUniform, kNormal };
+enum class Distribution { kConstant, kUniform, kNormal, kFilterPositions };
 
 struct Initialization {
   Distribution distribution = Distribution::kConstant;
@@ -18,7 +18,9 @@ struct Initialization {
 
 // Zero: `ipa.linear_out`, the main layers' adaLN (not the IPA layers'), all of `emb_to_latent`, every linear
 // bias. Xavier-uniform: every other linear weight. Normal: embeddings (1), t_embedder's weights (0.02),
-// bias_k and bias_v (Xavier). `head_weights`: softplus^-1(1).
+// bias_k and bias_v (Xavier). `head_weights`: softplus^-1(1). Hyena's own: its short filter as PyTorch begins
+// a convolution (uniform, weight and bias), its filter's bias normal (1), frequencies 1, positions as they
+// are.
 Initialization initialization_of(std::string_view name, at::IntArrayRef shape);
 
 // Fills a float32 tensor: a pure function of (seed, name), whatever the order of calls. Philox counter: words

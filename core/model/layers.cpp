@@ -20,6 +20,10 @@ std::vector<at::Tensor> modulations(torch::nn::Sequential& from, const at::Tenso
   return all.chunk(parts, -1);
 }
 
+IpaSizes ipa_sizes(const ModelConfig& config) {
+  return {config.embed_dim, config.ipa_heads, config.ipa_head_dim, config.ipa_qk, config.ipa_v};
+}
+
 at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
   return at::addcmul(shift, at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEpsilon), 1 + scale);
 }
@@ -30,13 +34,13 @@ at::Tensor feed_forward(torch::nn::Linear& fc1, torch::nn::Linear& fc2, const at
 
 }  // namespace
 
-IpaLayerImpl::IpaLayerImpl(const LayerSizes& sizes)
-    : adaLN_modulation_(modulation(sizes.dim, 6)),
-      ipa_norm_(torch::nn::LayerNormOptions({sizes.dim})),
-      ipa_(sizes.ipa),
-      mha_l_(sizes.dim, sizes.heads),
-      fc1_(sizes.dim, kFeedForwardFactor * sizes.dim),
-      fc2_(kFeedForwardFactor * sizes.dim, sizes.dim) {
+IpaLayerImpl::IpaLayerImpl(const ModelConfig& config)
+    : adaLN_modulation_(modulation(config.embed_dim, 6)),
+      ipa_norm_(torch::nn::LayerNormOptions({config.embed_dim})),
+      ipa_(ipa_sizes(config)),
+      mha_l_(config.embed_dim, config.mha_heads, !config.no_rope),
+      fc1_(config.embed_dim, kFeedForwardFactor * config.embed_dim),
+      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim) {
   register_module("adaLN_modulation", adaLN_modulation_);
   register_module("ipa_norm", ipa_norm_);
   register_module("ipa", ipa_);
@@ -54,25 +58,43 @@ at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const
   return at::addcmul(y, m[5], feed_forward(fc1_, fc2_, modulated_norm(y, m[3], m[4])));
 }
 
-LatentLayerImpl::LatentLayerImpl(const LayerSizes& sizes)
-    : adaLN_modulation_(modulation(sizes.dim, 9)),
-      mha_t_(sizes.dim, sizes.heads),
-      mha_l_(sizes.dim, sizes.heads),
-      fc1_(sizes.dim, kFeedForwardFactor * sizes.dim),
-      fc2_(kFeedForwardFactor * sizes.dim, sizes.dim) {
+LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
+    : adaLN_modulation_(modulation(config.embed_dim, 9)),
+      mha_l_(config.embed_dim, config.mha_heads, !config.no_rope),
+      fc1_(config.embed_dim, kFeedForwardFactor * config.embed_dim),
+      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim) {
+  const std::int64_t dim = config.embed_dim;
   register_module("adaLN_modulation", adaLN_modulation_);
-  register_module("mha_t", mha_t_);
+  if (config.interleave_ipa) {
+    ipa_norm_ = register_module("ipa_norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim})));
+    ipa_ = register_module("ipa", InvariantPointAttention(ipa_sizes(config)));
+  }
+  if (config.hyena) {
+    hyena_t_ = register_module("mha_t", HyenaOperator(dim, config.num_frames, config.reference_compat));
+  } else {
+    mha_t_ = register_module("mha_t", AttentionWithRope(dim, config.mha_heads, !config.no_rope));
+  }
   register_module("mha_l", mha_l_);
   register_module("fc1", fc1_);
   register_module("fc2", fc2_);
 }
 
-at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& residue_bias,
-                                    const at::Tensor& frame_bias) {
+at::Tensor LatentLayerImpl::mix_frames(const at::Tensor& x, const at::Tensor& frame_bias) {
+  if (hyena_t_) return hyena_t_(x.flatten(0, 1)).unflatten(0, {x.size(0), x.size(1)});
+  return mha_t_(x, frame_bias);
+}
+
+at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
+                                    const LatentLayerInputs& inputs) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 9);
-  at::Tensor y = at::addcmul(x, m[2], mha_l_(modulated_norm(x, m[0], m[1]), residue_bias));
+  at::Tensor y = x;
+  if (ipa_) {
+    const at::Tensor by_frame = ipa_norm_(x).flatten(0, 1);
+    y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias).unflatten(0, {x.size(0), x.size(1)});
+  }
+  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residue_bias));
   const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
-  y = at::addcmul(y, m[5], mha_t_(by_residue, frame_bias).transpose(1, 2));
+  y = at::addcmul(y, m[5], mix_frames(by_residue, inputs.frame_bias).transpose(1, 2));
   return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));
 }
 

@@ -6,21 +6,17 @@
 #include <torch/torch.h>
 
 #include "core/model/attention.h"
+#include "core/model/hyena.h"
 #include "core/model/ipa.h"
+#include "core/model/model_config.h"
 #include "core/protein/rigid.h"
 
 namespace mdgen::model {
 
-struct LayerSizes {
-  std::int64_t dim = 0;
-  std::int64_t heads = 0;  // of the attention along residues and frames
-  IpaSizes ipa;
-};
-
 // Invariant point attention, attention along residues, feed-forward: on one frame's tokens.
 class IpaLayerImpl : public torch::nn::Module {
  public:
-  explicit IpaLayerImpl(const LayerSizes& sizes);
+  explicit IpaLayerImpl(const ModelConfig& config);
 
   // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residue_bias (B, 1, 1, L + 1) as
   // key_bias.
@@ -36,18 +32,32 @@ class IpaLayerImpl : public torch::nn::Module {
 };
 TORCH_MODULE(IpaLayer);
 
-// Attention along residues, attention along frames, feed-forward: on all tokens.
+// What the layers of one forward pass share.
+struct LatentLayerInputs {
+  at::Tensor residue_bias;  // (B * T, 1, 1, L + 1) as key_bias
+  at::Tensor frame_bias;    // (B * L, 1, 1, T + 1) as key_bias; not with hyena
+  // With interleave_ipa: the frames that every frame's tokens look at.
+  protein::Rigid ipa_frames;  // (B * T, L)
+  at::Tensor pair_bias;       // (B * T, 1, L, L) as ipa_pair_bias
+};
+
+// Invariant point attention (with interleave_ipa), attention along residues, attention or Hyena along frames,
+// feed-forward: on all tokens.
 class LatentLayerImpl : public torch::nn::Module {
  public:
-  explicit LatentLayerImpl(const LayerSizes& sizes);
+  explicit LatentLayerImpl(const ModelConfig& config);
 
-  // x (B, T, L, C); t (B, C); residue_bias (B * T, 1, 1, L + 1), frame_bias (B * L, 1, 1, T + 1) as key_bias.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& residue_bias,
-                     const at::Tensor& frame_bias);
+  // x (B, T, L, C); t (B, C).
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const LatentLayerInputs& inputs);
 
  private:
+  at::Tensor mix_frames(const at::Tensor& x, const at::Tensor& frame_bias);  // (B, L, T, C)
+
   torch::nn::Sequential adaLN_modulation_;
-  AttentionWithRope mha_t_, mha_l_;
+  torch::nn::LayerNorm ipa_norm_{nullptr};
+  InvariantPointAttention ipa_{nullptr};
+  HyenaOperator hyena_t_{nullptr};  // its name is mha_t too
+  AttentionWithRope mha_t_{nullptr}, mha_l_;
   torch::nn::Linear fc1_, fc2_;
 };
 TORCH_MODULE(LatentLayer);

@@ -21,9 +21,8 @@ v1::JobSpec job_spec(const GoldenFile& golden) {
   spec.mutable_data()->set_val_split("unused");
   spec.mutable_data()->set_data_dir("unused");
   config::apply_flags(spec, golden.flags());
-  v1::JobSpec resolved = config::resolve(spec, std::filesystem::current_path()).spec;
-  resolved.set_reference_compat(true);
-  return resolved;
+  spec.set_reference_compat(true);
+  return config::resolve(spec, std::filesystem::current_path()).spec;
 }
 
 constexpr std::int64_t kCa = 1;  // in atom37

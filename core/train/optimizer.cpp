@@ -149,8 +149,10 @@ NamedTensors state_dict(const torch::nn::Module& module) {
 
 NamedTensors trainable(const torch::nn::Module& module) {
   NamedTensors result;
+  std::set<const at::TensorImpl*> seen;
   for (const auto& item : module.named_parameters()) {
-    if (item.value().requires_grad()) result.emplace_back(item.key(), item.value());
+    if (!item.value().requires_grad() || !seen.insert(item.value().unsafeGetTensorImpl()).second) continue;
+    result.emplace_back(item.key(), item.value());
   }
   return result;
 }

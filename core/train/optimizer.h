@@ -60,8 +60,10 @@ class Ema {
   std::map<std::string, at::Tensor> average_;
 };
 
-// Parameters and buffers of a module under their state_dict names.
+// Parameters and buffers of a module under their state_dict names; one that lies under several names comes
+// under each.
 NamedTensors state_dict(const torch::nn::Module& module);
+// The parameters that are learned, each once, under the first of its names.
 NamedTensors trainable(const torch::nn::Module& module);
 // Copies tensors into the module. Throws Error listing every missing, unknown and misshapen name at once.
 void load_state_dict(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights);

@@ -182,7 +182,7 @@ def test_logs_hold_what_the_trainer_said(service, uninterrupted):
         (["--num_frame", "8"], ["num_frame", "num_frames"]),
         (["--crop", "many"], ["crop", "many"]),
         (["--path-type", "Cubic"], ["path_type", "Cubic", "GVP"]),
-        (["--hyena"], ["hyena"]),
+        (["--determinism", "strict"], ["determinism", "strict"]),
         (["--embed_dim", "30"], ["embed_dim", "30"]),
     ],
 )

@@ -246,18 +246,21 @@ TEST(Check, Combinations) {
     EXPECT_THAT(wrong({"--run_name=" + name}), HasSubstr("name cannot be")) << name;
   }
   EXPECT_THAT(wrong({"--run_name=" + std::string(129, 'a')}), HasSubstr("1 to 128"));
-  EXPECT_THAT(resolve_error(ErrorCode::kUnimplemented, {"--prepend_ipa"}), HasSubstr("model.prepend_ipa"));
+  EXPECT_THAT(wrong({"--no_rope", "--embed_dim", "45", "--mha_heads", "15", "--abs_time_emb"}),
+              HasSubstr("must be even for abs_pos_emb"));
+  EXPECT_THAT(wrong({"--no_rope", "--embed_dim", "45", "--mha_heads", "16"}),
+              HasSubstr("model.mha_heads = 16"));
   EXPECT_NO_THROW(resolve(minimal_spec(), "/b"));
 }
 
 TEST(Check, NamesAllThatIsWrongAtOnce) {
-  const std::string text =
-      resolve_error(ErrorCode::kInvalidArgument, {"--run_name", "..", "--embed_dim", "7", "--hyena"});
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("hyena"))));
+  const std::string text = resolve_error(ErrorCode::kInvalidArgument,
+                                         {"--run_name", "..", "--embed_dim", "7", "--determinism", "strict"});
   EXPECT_THAT(
-      resolve_error(ErrorCode::kUnimplemented, {"--hyena", "--precision", "bf16"}),
-      AllOf(HasSubstr("model.hyena"), HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
+      text, AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("determinism"))));
+  EXPECT_THAT(
+      resolve_error(ErrorCode::kUnimplemented, {"--determinism", "strict", "--precision", "bf16"}),
+      AllOf(HasSubstr("determinism"), HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
 }
 
 TEST(Check, RefusesASpecThatWasNotResolved) {

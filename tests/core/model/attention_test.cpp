@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace mdgen::model {
 namespace {
@@ -75,6 +76,47 @@ TEST(AttentionTest, EqualsItsDefinition) {
   const at::Tensor y = attention(x, key_bias(mask)).flatten(0, 1);
   for (std::int64_t n = 0; n < 4; ++n) {
     EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n])), 2e-6) << n;
+  }
+}
+
+// PyTorch's own attention, to which the reference hands one sample x (S, C) when there is no rotary
+// embedding. `added` (S) is added to the scores of the keys.
+at::Tensor pytorch_attention(const torch::nn::Module& attention, const at::Tensor& x,
+                             const at::Tensor& added) {
+  const auto p = attention.named_parameters();
+  const auto of = [&](const std::string& name) { return p["attn." + name]; };
+  const auto options =
+      torch::nn::functional::MultiheadAttentionForwardFuncOptions(
+          kDim, kHeads, at::Tensor(), at::cat({of("q_proj.bias"), of("k_proj.bias"), of("v_proj.bias")}),
+          of("bias_k"), of("bias_v"), /*add_zero_attn=*/false, /*dropout_p=*/0, of("out_proj.weight"),
+          of("out_proj.bias"))
+          .training(false)
+          .use_separate_proj_weight(true)
+          .q_proj_weight(of("q_proj.weight"))
+          .k_proj_weight(of("k_proj.weight"))
+          .v_proj_weight(of("v_proj.weight"))
+          .attn_mask(added.expand({x.size(0), -1}));
+  const at::Tensor tokens = x.unsqueeze(1);
+  return std::get<0>(torch::nn::functional::multi_head_attention_forward(tokens, tokens, tokens, options))
+      .squeeze(1);
+}
+
+TEST(AttentionTest, WithoutRopeEqualsPyTorchs) {
+  const torch::NoGradGuard no_grad;
+  AttentionWithRope attention(kDim, kHeads, /*rope=*/false);
+  EXPECT_TRUE(attention->named_buffers().is_empty());
+  randomize(*attention);
+  const at::Tensor x = at::randn({1, 3, 5, kDim});
+  at::Tensor mask = at::ones({3, 5});
+  mask[1].slice(0, 3).zero_();
+  mask[2].slice(0, 1).zero_();
+  const at::Tensor hiding = at::where(mask == 1, 0.0F, -std::numeric_limits<float>::infinity());
+  const at::Tensor hidden = attention(x, key_bias(mask))[0];
+  const at::Tensor attended = attention(x, key_bias(mask, /*attends_padding=*/true))[0];
+  for (std::int64_t n = 0; n < 3; ++n) {
+    EXPECT_LT(worst(hidden[n], pytorch_attention(*attention, x[0][n], hiding[n])), 2e-6) << n;
+    // The reference's float mask.
+    EXPECT_LT(worst(attended[n], pytorch_attention(*attention, x[0][n], 1 - mask[n])), 2e-6) << n;
   }
 }
 

@@ -19,8 +19,18 @@ ModelConfig config() {
   return config;
 }
 
-std::map<std::string, at::Tensor> weights(std::uint64_t seed) {
-  LatentModel model(config());
+// Between them they have every tensor there is.
+std::vector<ModelConfig> configs() {
+  ModelConfig design = config();
+  design.inpainting = design.design = design.interleave_ipa = true;
+  design.latent_dim = 48;
+  ModelConfig hyena = config();
+  hyena.hyena = hyena.no_rope = true;
+  return {config(), design, hyena};
+}
+
+std::map<std::string, at::Tensor> weights(std::uint64_t seed, const ModelConfig& of = config()) {
+  LatentModel model(of);
   model->initialize(seed);
   std::map<std::string, at::Tensor> result;
   for (const auto& item : model->named_parameters()) result[item.key()] = item.value().detach().clone();
@@ -47,6 +57,11 @@ Expected expected(const std::string& name, const at::Tensor& tensor) {
   if (name == "emb_to_latent.linear.weight" || name == "emb_to_latent.adaLN_modulation.1.weight") return {};
   if (name == "layers.0.adaLN_modulation.1.weight" || name == "layers.1.adaLN_modulation.1.weight") return {};
   if (name.ends_with("ipa.linear_out.weight")) return {};
+  if (name.ends_with("filter_fn.bias")) return {.deviation = 1};
+  if (name.ends_with(".freq")) return {.constant = 1};
+  if (name.find("short_filter") != std::string::npos) {  // PyTorch's default for three taps
+    return {.deviation = 1.0 / 3, .bound = std::sqrt(1.0 / 3)};
+  }
   if (name.ends_with("bias")) return {};
   if (is_one_of(name, {"bias_k", "bias_v"})) return {.deviation = std::sqrt(1.0 / 64)};
   if (is_one_of(name, {"mask_to_emb.weight", "aatype_to_emb.weight"})) return {.deviation = 1};
@@ -55,8 +70,9 @@ Expected expected(const std::string& name, const at::Tensor& tensor) {
   return {.deviation = bound / std::sqrt(3.0), .bound = bound};
 }
 
-TEST(InitializationTest, EveryTensorStartsAsTheReferenceSays) {
-  for (const auto& [name, tensor] : weights(137)) {
+void check_all(const std::map<std::string, at::Tensor>& all) {
+  for (const auto& [name, tensor] : all) {
+    if (name.ends_with("pos_emb.z")) continue;
     const Expected want = expected(name, tensor);
     if (want.deviation == 0) {
       EXPECT_TRUE(at::equal(tensor, at::full_like(tensor, want.constant))) << name;
@@ -68,6 +84,29 @@ TEST(InitializationTest, EveryTensorStartsAsTheReferenceSays) {
     EXPECT_LE(tensor.abs().max().item<double>(), want.bound) << name;
     if (count > 1000 && std::isfinite(want.bound)) {
       EXPECT_GT(tensor.abs().max().item<double>(), 0.98 * want.bound) << name;
+    }
+  }
+}
+
+TEST(InitializationTest, EveryTensorStartsAsTheReferenceSays) {
+  for (const ModelConfig& of : configs()) check_all(weights(137, of));
+}
+
+TEST(InitializationTest, TheFiltersPositionsAreNotDrawn) {
+  const auto all = weights(1, configs().back());
+  const at::Tensor z = all.at("layers.1.mha_t.filter_fn.pos_emb.z")[0];
+  EXPECT_TRUE(at::equal(z.select(1, 0), at::linspace(0, 1, 50)));
+  EXPECT_NEAR(z[49][2].item<double>(), -std::sin(1e-4 * 2 * M_PI * 49 / 50), 1e-10);
+}
+
+// A tensor's start depends on its name and shape alone, not on what the model has beside it.
+TEST(InitializationTest, OptionsLeaveTheOtherTensorsAsTheyAre) {
+  const auto plain = weights(137);
+  for (const ModelConfig& of : configs()) {
+    for (const auto& [name, tensor] : weights(137, of)) {
+      const auto found = plain.find(name);
+      if (found == plain.end() || found->second.sizes() != tensor.sizes()) continue;
+      EXPECT_TRUE(at::equal(found->second, tensor)) << name;
     }
   }
 }

@@ -196,9 +196,6 @@ TEST(LatentModelTest, RefusesImpossibleSizes) {
   ModelConfig odd = config();
   odd.embed_dim = 20;  // five channels a head: RoPE has no pairs
   EXPECT_THROW(LatentModel{odd}, Error);
-  ModelConfig blind = config();
-  blind.prepend_ipa = true;
-  EXPECT_THROW(LatentModel{blind}, Error);
 }
 
 }  // namespace

@@ -166,6 +166,17 @@ TEST(StateDictTest, HoldsParametersAndBuffersUnderTheirNames) {
   EXPECT_THAT(learned, ::testing::ElementsAre("linear.weight", "linear.bias"));
 }
 
+TEST(StateDictTest, ATensorUnderSeveralNamesIsSavedUnderEachAndLearnedOnce) {
+  const torch::nn::Linear shared(2, 2);
+  const torch::nn::Sequential module(shared, torch::nn::Linear(2, 1), shared);
+  std::vector<std::string> all, learned;
+  for (const auto& [name, tensor] : state_dict(*module)) all.push_back(name);
+  for (const auto& [name, tensor] : trainable(*module)) learned.push_back(name);
+  EXPECT_THAT(
+      all, ::testing::UnorderedElementsAre("0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"));
+  EXPECT_THAT(learned, ::testing::ElementsAre("0.weight", "0.bias", "1.weight", "1.bias"));
+}
+
 TEST(StateDictTest, LoadsAllOrNothing) {
   Small module;
   std::map<std::string, at::Tensor> weights;

@@ -1,0 +1,23 @@
+// What the model is given beside the noisy latents and the flow time.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "core/protein/rigid.h"
+
+namespace mdgen::model {
+
+struct Conditioning {
+  at::Tensor mask;              // (B, T, L) float32
+  protein::Rigid start_frames;  // (B, L)
+  protein::Rigid end_frames;    // (B, L)
+  at::Tensor x_cond;            // (B, T, L, C), without the channels of the residue types
+  at::Tensor x_cond_mask;       // (B, T, L) int64
+  at::Tensor aatype;            // (B, L) int64; 20 is "hidden"
+  // What dropout's draws are keyed by, so that they depend neither on padding nor on who computes the sample.
+  // Undefined: no dropout.
+  at::Tensor dropout_key;    // (B) int64
+  at::Tensor first_residue;  // (B) int64: the number in the protein of the sample's first residue
+};
+
+}  // namespace mdgen::model
