@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/base/digest.h"
 #include "core/model/latent_model.h"
 
 namespace mdgen::model {
@@ -124,6 +125,16 @@ TEST(InitializationTest, IsAFunctionOfSeedAndName) {
   for (const auto& [name, tensor] : first) EXPECT_TRUE(at::equal(tensor, again.at(name))) << name;
   EXPECT_FALSE(at::equal(first.at("latent_to_emb.weight"), other.at("latent_to_emb.weight")));
   EXPECT_FALSE(at::equal(first.at("layers.0.fc1.weight"), first.at("layers.1.fc1.weight")));
+}
+
+// Runs that were begun with an earlier version go on, and are compared, from the same start.
+TEST(InitializationTest, TheFirstModelsStartIsPinned) {
+  std::string bytes;
+  for (const auto& [name, tensor] : weights(137)) {
+    bytes += name;
+    bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+  }
+  EXPECT_EQ(sha256_hex(bytes), "8520f9f0264be4f63eba9af8f066af76a1446cf09c5b167436f5da1f3a2365d3");
 }
 
 TEST(InitializationTest, ALargerTensorBeginsLikeASmallerOne) {
