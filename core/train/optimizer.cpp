@@ -166,9 +166,7 @@ void Ema::update(const NamedTensors& weights) {
 }
 
 void Ema::load(const std::map<std::string, at::Tensor>& weights) {
-  const NamedTensors targets(average_.begin(), average_.end());
-  check_names("average weights", targets, weights);
-  copy_all(targets, weights);
+  load_tensors("average weights", {average_.begin(), average_.end()}, weights);
 }
 
 NamedTensors state_dict(const torch::nn::Module& module) {
@@ -188,10 +186,14 @@ NamedTensors trainable(const torch::nn::Module& module) {
   return result;
 }
 
+void load_tensors(const std::string& what, const NamedTensors& targets,
+                  const std::map<std::string, at::Tensor>& sources) {
+  check_names(what, targets, sources);
+  copy_all(targets, sources);
+}
+
 void load_state_dict(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights) {
-  const NamedTensors targets = state_dict(module);
-  check_names("weights", targets, weights);
-  copy_all(targets, weights);
+  load_tensors("weights", state_dict(module), weights);
 }
 
 }  // namespace mdgen::train
