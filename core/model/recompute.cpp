@@ -3,6 +3,7 @@
 #include <ATen/autocast_mode.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace mdgen::model {
@@ -103,7 +104,10 @@ struct Recompute : torch::autograd::Function<Recompute> {
 at::Tensor recomputed(const Run& run, const std::vector<at::Tensor>& inputs,
                       const std::vector<at::Tensor>& parameters) {
   std::vector<at::Tensor> given = inputs;
-  given.insert(given.end(), parameters.begin(), parameters.end());
+  std::set<const at::TensorImpl*> seen;  // each parameter once, or its gradient would count several times
+  for (const at::Tensor& parameter : parameters) {
+    if (seen.insert(parameter.unsafeGetTensorImpl()).second) given.push_back(parameter);
+  }
   const auto differentiable = [](const at::Tensor& tensor) { return tensor.requires_grad(); };
   if (!at::GradMode::is_enabled() || std::none_of(given.begin(), given.end(), differentiable)) {
     return run(inputs);

@@ -88,6 +88,14 @@ TEST(RecomputeTest, AParametersHookRunsOnce_AnUnusedOneGetsNoGradient) {
   EXPECT_FALSE(unused.grad().defined());
 }
 
+TEST(RecomputeTest, AParameterThatIsNamedTwice_CountsOnce) {
+  const at::Tensor weight = at::ones({3}).requires_grad_(true);
+  recomputed([&](const std::vector<at::Tensor>& in) { return in[0] * weight; }, {at::ones({3})}, {weight, weight})
+      .sum()
+      .backward();
+  EXPECT_TRUE(weight.grad().equal(at::ones({3})));
+}
+
 // Backward runs after autocast has ended; the second run must be cast as the first one was.
 TEST(RecomputeTest, RunsUnderTheAutocastOfTheFirstCall) {
   const auto gradient = [](bool recompute) {
