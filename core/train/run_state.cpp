@@ -44,7 +44,7 @@ RunState::RunState(const v1::JobSpec& resolved, at::Device device)
   if (precision_.has_masters()) {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       masters_[i].second = parameters_[i].second.detach().clone().set_requires_grad(true);
-      parameters_[i].second.set_data(parameters_[i].second.to(precision_.weights));
+      parameters_[i].second.set_data(masters_[i].second.detach().to(precision_.weights));
     }
   }
   const v1::OptimSpec& optim = resolved.optim();
