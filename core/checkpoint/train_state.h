@@ -15,8 +15,9 @@
 namespace mdgen::checkpoint {
 
 // Tensors by name. `model` and `ema` carry the names of the reference's LatentMDGenModel.state_dict
-// (parameters and buffers); `optimizer` has "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and "step" (int64
-// scalar).
+// (parameters and buffers); `optimizer` has what train::Adam::state() says: "step" and, for each parameter
+// that has had a gradient, "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and, where it differs from "step",
+// "step.<parameter>".
 struct TrainState {
   std::map<std::string, at::Tensor> model;
   std::map<std::string, at::Tensor> ema;  // empty: none kept

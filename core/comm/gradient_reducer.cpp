@@ -21,7 +21,8 @@ struct Slot {
   at::Tensor parameter;
   at::Tensor view;  // the parameter's shape, in the flat buffer
   std::size_t bucket = 0;
-  bool complete = false;
+  bool complete = false;  // in the last micro-batch
+  bool reached = false;   // some backward pass of the step gave it a gradient, on this rank
   std::shared_ptr<torch::autograd::Node> accumulator{};
   std::uintptr_t hook = 0;
 };
@@ -43,13 +44,26 @@ std::int64_t check_and_count(const std::vector<at::Tensor>& parameters) {
   return elements;
 }
 
+// Gradients of half-precision parameters are accumulated and reduced in float32.
+at::ScalarType gradient_type(const at::Tensor& parameter) {
+  const at::ScalarType type = parameter.scalar_type();
+  return type == at::kHalf || type == at::kBFloat16 ? at::kFloat : type;
+}
+
 }  // namespace
 
 struct GradientReducer::State : std::enable_shared_from_this<State> {
   State(Collective& with, const std::vector<at::Tensor>& parameters) : collective(with) {
     const std::int64_t elements = check_and_count(parameters);
-    flat = parameters.empty() ? at::empty({0})
-                              : at::zeros({elements}, parameters[0].options().requires_grad(false));
+    flat = reached = at::empty({0});
+    if (parameters.empty()) return;
+    const at::TensorOptions options = parameters[0].options().requires_grad(false);
+    const at::ScalarType type = gradient_type(parameters[0]);
+    for (const at::Tensor& parameter : parameters) {
+      if (parameter.scalar_type() != type) parameter.set_grad_dtype(type);
+    }
+    flat = at::zeros({elements}, options.dtype(type));
+    reached = at::zeros({static_cast<std::int64_t>(parameters.size())}, options.dtype(at::kFloat));
   }
 
   void lay_out(const std::vector<at::Tensor>& parameters, std::size_t bucket_bytes) {
@@ -85,14 +99,17 @@ struct GradientReducer::State : std::enable_shared_from_this<State> {
     const at::NoGradGuard no_grad;
     at::Tensor& grad = slot.parameter.mutable_grad();
     if (grad.defined() && grad.is_same(slot.view)) return;
+    if (grad.defined()) slot.reached = true;
     if (grad.defined() && grad.data_ptr() != slot.view.data_ptr()) slot.view.copy_(grad);
     if (!grad.defined()) slot.view.zero_();
     grad = slot.view;
   }
 
-  void gradient_ready(std::size_t index) {
+  // `reached_now`: backward came with a gradient, not only past the parameter.
+  void gradient_ready(std::size_t index, bool reached_now) {
     const std::lock_guard lock(mutex);
     Slot& slot = slots[index];
+    slot.reached = slot.reached || reached_now;
     if (!sending || slot.complete) return;
     adopt(slot);
     slot.complete = true;
@@ -105,22 +122,42 @@ struct GradientReducer::State : std::enable_shared_from_this<State> {
     ++next_bucket;
   }
 
+  void send_reached_locked() {
+    const at::Tensor mine = at::zeros(reached.sizes(), at::kFloat);
+    for (std::size_t i = 0; i < slots.size(); ++i) mine.data_ptr<float>()[i] = slots[i].reached ? 1 : 0;
+    reached.copy_(mine);
+    in_flight.push_back(collective.all_reduce_async(reached));
+  }
+
+  // After the reduction: what no rank reached has no gradient, rather than one of zeros.
+  void drop_unreached() {
+    const at::Tensor ranks = reached.cpu();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (ranks.const_data_ptr<float>()[i] > 0) continue;
+      unreached.push_back(i);
+      slots[i].parameter.mutable_grad().reset();
+    }
+  }
+
   void restart_locked() {
     sending = false;
     next_bucket = 0;
     in_flight.clear();
-    for (Slot& slot : slots) slot.complete = false;
+    unreached.clear();
+    for (Slot& slot : slots) slot.complete = slot.reached = false;
     for (Bucket& bucket : buckets) bucket.missing = bucket.parameters;
   }
 
   Collective& collective;
   at::Tensor flat;
+  at::Tensor reached;       // by parameter: how many ranks had a gradient for it
   std::vector<Slot> slots;  // in the parameters' order
   std::vector<Bucket> buckets;
   std::mutex mutex;  // hooks run on autograd's threads
   bool sending = false;
   std::size_t next_bucket = 0;
   std::vector<std::unique_ptr<Pending>> in_flight;
+  std::vector<std::size_t> unreached;  // on no rank
 };
 
 namespace {
@@ -128,15 +165,16 @@ namespace {
 // Runs after a parameter's gradient was accumulated.
 class ReadyHook : public torch::autograd::FunctionPostHook {
  public:
-  explicit ReadyHook(std::function<void()> ready) : ready_(std::move(ready)) {}
+  using Ready = std::function<void(bool with_gradient)>;
+  explicit ReadyHook(Ready ready) : ready_(std::move(ready)) {}
   torch::autograd::variable_list operator()(const torch::autograd::variable_list& outputs,
-                                            const torch::autograd::variable_list&) override {
-    ready_();
+                                            const torch::autograd::variable_list& gradients) override {
+    ready_(!gradients.empty() && gradients[0].defined());
     return outputs;
   }
 
  private:
-  std::function<void()> ready_;
+  Ready ready_;
 };
 
 }  // namespace
@@ -145,9 +183,10 @@ void GradientReducer::State::install_hooks() {
   for (std::size_t i = 0; i < slots.size(); ++i) {
     Slot& slot = slots[i];
     slot.accumulator = torch::autograd::impl::grad_accumulator(slot.parameter);
-    slot.hook = slot.accumulator->add_post_hook(std::make_unique<ReadyHook>([state = weak_from_this(), i] {
-      if (const auto alive = state.lock()) alive->gradient_ready(i);
-    }));
+    slot.hook = slot.accumulator->add_post_hook(
+        std::make_unique<ReadyHook>([state = weak_from_this(), i](bool with_gradient) {
+          if (const auto alive = state.lock()) alive->gradient_ready(i, with_gradient);
+        }));
   }
 }
 
@@ -181,9 +220,15 @@ void GradientReducer::finish_step() {
     }
     while (state_->next_bucket < state_->buckets.size()) state_->send_next_locked();
     state_->sending = false;
+    state_->send_reached_locked();
     in_flight = std::exchange(state_->in_flight, {});
   }
   for (const std::unique_ptr<Pending>& pending : in_flight) pending->wait();
+  state_->drop_unreached();
+}
+
+const std::vector<std::size_t>& GradientReducer::parameters_without_gradient() const {
+  return state_->unreached;
 }
 
 at::Tensor GradientReducer::flat() const { return state_->flat; }

@@ -2,8 +2,13 @@
 //
 // The buffer holds every parameter's gradient (param.grad() is a view into it). Buckets fill from the last
 // parameter to the first, the order in which backward makes gradients. A rank without samples joins every
-// bucket with zeros; a parameter that got no gradient counts as zero. The sum is not divided: the loss is
-// already weighted by 1 / (samples of the global batch), see train/step.h.
+// bucket with zeros. A parameter that no backward pass reached on any rank has no gradient after the step (as
+// in PyTorch, where its grad stays None): the ranks agree on which those are by a small reduction that leaves
+// after the buckets. The sum is not divided: the loss is already weighted by 1 / (samples of the global
+// batch), see train/step.h.
+//
+// The buffer has the parameters' type; for bfloat16 and float16 parameters it is float32 (their grad_dtype is
+// set so), so that neither accumulation nor reduction rounds to half precision.
 #pragma once
 
 #include <torch/torch.h>
@@ -31,9 +36,13 @@ class GradientReducer {
   // Sends the buckets that have not left and waits for all. Throws as Collective does.
   void finish_step();
 
-  // All gradients, flat, in the parameters' order reversed by bucket; valid between finish_step() and
-  // start_step().
+  // All gradients, flat, from the last parameter to the first, zero where there is none; valid between
+  // finish_step() and start_step().
   at::Tensor flat() const;
+
+  // Indices, ascending, of the parameters that no rank's backward passes reached in this step: their grad()
+  // is undefined. Equal on all ranks; valid between finish_step() and start_step().
+  const std::vector<std::size_t>& parameters_without_gradient() const;
 
  private:
   struct State;

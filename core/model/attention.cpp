@@ -1,11 +1,24 @@
 #include "core/model/attention.h"
 
+#include <cmath>
 #include <limits>
 
 namespace mdgen::model {
 namespace {
 
 constexpr double kRotaryBase = 10000;
+
+// softmax(q kᵀ / sqrt(D) + bias) v, for (N, H, S, D); with dropout on the probabilities.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
+                  const Dropout& dropout, Along along) {
+  const at::ScalarType type = v.scalar_type();
+  if (!dropout.active()) return at::scaled_dot_product_attention(q.to(type), k.to(type), v, bias.to(type));
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  const at::Tensor scores = at::matmul((q * scale).to(type), k.to(type).transpose(-1, -2));
+  const at::ScalarType exact = type == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor probabilities = at::softmax(scores + bias, -1, exact);
+  return at::matmul(dropout.apply(probabilities, along).to(type), v);
+}
 
 }  // namespace
 
@@ -50,7 +63,8 @@ at::Tensor MultiheadAttentionImpl::rotated(const at::Tensor& x, std::int64_t fir
   return rot_emb_ ? rotate_by_position(x, rot_emb_->inv_freq(), first) : x;
 }
 
-at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor& bias) {
+at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor& bias,
+                                           const Dropout& dropout, Along along) {
   const std::int64_t length = x.size(-2);
   const auto with_token = [&](const at::Tensor& all, const at::Tensor& token) {
     std::vector<std::int64_t> shape = all.sizes().vec();
@@ -62,7 +76,7 @@ at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor
   const at::Tensor q = rotated(split_heads(q_proj_(x)), 0).flatten(0, 1);
   const at::Tensor k = with_token(rotated(split_heads(k_proj_(x)), 0), rotated(token_k, length));
   const at::Tensor v = with_token(split_heads(v_proj_(x)), token_v);
-  const at::Tensor attended = at::scaled_dot_product_attention(q, k, v, bias);
+  const at::Tensor attended = attend(q, k, v, bias, dropout, along);
   return out_proj_(attended.transpose(1, 2).flatten(-2).unflatten(0, {x.size(0), x.size(1)}));
 }
 

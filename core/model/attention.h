@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "core/model/dropout.h"
+
 namespace mdgen::model {
 
 // x (..., S, D), D even: each pair (x_i, x_{i + D/2}) turned by p * inv_freq[i], p = first, first + 1, ….
@@ -33,7 +35,9 @@ class MultiheadAttentionImpl : public torch::nn::Module {
   MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads, bool rope);
 
   // x (N1, N2, S, C): attends along S; `bias` (N1 * N2, 1, 1, S + 1) or (1, 1, 1, S + 1). x may be any view.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias);
+  // `along`: what S counts, for dropout; N2 counts the other.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, const Dropout& dropout = {},
+                     Along along = Along::kResidues);
 
  private:
   at::Tensor split_heads(const at::Tensor& x) const;
@@ -50,7 +54,10 @@ TORCH_MODULE(MultiheadAttention);
 class AttentionWithRopeImpl : public torch::nn::Module {
  public:
   AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads, bool rope = true);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) { return attn_->forward(x, bias); }
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, const Dropout& dropout = {},
+                     Along along = Along::kResidues) {
+    return attn_->forward(x, bias, dropout, along);
+  }
 
  private:
   MultiheadAttention attn_;

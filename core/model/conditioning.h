@@ -15,7 +15,7 @@ struct Conditioning {
   at::Tensor x_cond_mask;       // (B, T, L) int64
   at::Tensor aatype;            // (B, L) int64; 20 is "hidden"
   // What dropout's draws are keyed by, so that they depend neither on padding nor on who computes the sample.
-  // Undefined: no dropout.
+  // Read in training with dropout alone, and then refused when undefined.
   at::Tensor dropout_key;    // (B) int64
   at::Tensor first_residue;  // (B) int64: the number in the protein of the sample's first residue
 };

@@ -24,10 +24,12 @@ TimestepEmbedderImpl::TimestepEmbedderImpl(std::int64_t dim)
 }
 
 at::Tensor TimestepEmbedderImpl::forward(const at::Tensor& t) {
-  const at::Tensor steps = at::arange(kTimeFrequencies, t.options().dtype(at::kFloat));
+  const at::ScalarType exact = t.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor steps = at::arange(kTimeFrequencies, t.options().dtype(exact));
   const at::Tensor frequencies = at::exp(-std::log(kMaxPeriod) * steps / kTimeFrequencies);
-  const at::Tensor angles = t.to(at::kFloat).unsqueeze(1) * frequencies;
-  return mlp_->forward(at::cat({angles.cos(), angles.sin()}, 1));
+  const at::Tensor angles = t.to(exact).unsqueeze(1) * frequencies;
+  const at::ScalarType weights = mlp_[0]->as<torch::nn::Linear>()->weight.scalar_type();
+  return mlp_->forward(at::cat({angles.cos(), angles.sin()}, 1).to(weights));
 }
 
 }  // namespace mdgen::model

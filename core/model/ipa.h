@@ -1,12 +1,17 @@
 // Invariant point attention (AlphaFold supplement, algorithm 22) without a pair representation, as the
 // reference has it (ipa.py): attention whose logits also hold the squared distances between points that each
 // residue predicts in its own frame.
+//
+// Between its linear layers everything is computed in the frames' type (float32, or float64 under 64-true),
+// autocast or half-precision weights notwithstanding: coordinates of tens of Å have no digits to spare in half
+// precision.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
 
+#include "core/model/dropout.h"
 #include "core/protein/rigid.h"
 
 namespace mdgen::model {
@@ -28,10 +33,16 @@ class InvariantPointAttentionImpl : public torch::nn::Module {
   explicit InvariantPointAttentionImpl(const IpaSizes& sizes);
 
   // s (N, L, C), frames (N, L) in Å, pair_bias (N, 1, L, L) -> (N, L, C). Memory grows as N H L^2, never with
-  // the number of points.
-  at::Tensor forward(const at::Tensor& s, const protein::Rigid& frames, const at::Tensor& pair_bias);
+  // the number of points. Where N = B * M, `dropout` takes M for frames.
+  at::Tensor forward(const at::Tensor& s, const protein::Rigid& frames, const at::Tensor& pair_bias,
+                     const Dropout& dropout = {});
 
  private:
+  struct Projections {
+    at::Tensor q, kv, q_points, kv_points;  // (N, L, …)
+  };
+  at::Tensor attend(const Projections& from, const protein::Rigid& frames, const at::Tensor& pair_bias,
+                    const Dropout& dropout) const;
   at::Tensor logits(const at::Tensor& q, const at::Tensor& k, const at::Tensor& q_points,
                     const at::Tensor& k_points) const;
 

@@ -9,6 +9,10 @@ namespace {
 
 constexpr std::int64_t kResidueTypes = 21;
 
+// Streams of tokens, for dropout.
+constexpr std::uint32_t kForward = 0;
+constexpr std::uint32_t kBackward = 1;
+
 at::Tensor twice(const at::Tensor& tensor) { return at::cat({tensor, tensor}); }
 
 at::Tensor sum_or(const at::Tensor& sum, const at::Tensor& term) { return sum.defined() ? sum + term : term; }
@@ -44,17 +48,19 @@ at::Tensor IpaStack::residue_tokens(const Conditioning& given, const at::Tensor&
 }
 
 at::Tensor IpaStack::run(at::Tensor x, const at::Tensor& t, const protein::Rigid& frames,
-                         const at::Tensor& mask) {
+                         const at::Tensor& mask, const Dropout& dropout) {
   const at::Tensor pair_bias = ipa_pair_bias(mask);
   const at::Tensor residue_bias = key_bias(mask, config_.attends_padding());
+  std::uint32_t number = 0;
   for (const auto& layer : *ipa_layers) {
-    x = layer->as<IpaLayer>()->forward(x, t, frames, pair_bias, residue_bias);
+    x = layer->as<IpaLayer>()->forward(x, t, frames, pair_bias, residue_bias, dropout.of(number++));
   }
   return x;
 }
 
 // Both streams in one batch: the layers are the same.
-at::Tensor IpaStack::run_both_ways(const at::Tensor& tokens, const at::Tensor& t, const Conditioning& given) {
+at::Tensor IpaStack::run_both_ways(const at::Tensor& tokens, const at::Tensor& t, const Conditioning& given,
+                                   const Dropout& dropout) {
   const protein::Rigid &start = given.start_frames, &end = given.end_frames;
   const at::ScalarType type = latent_to_emb_f->weight.scalar_type();
   const auto seen_from = [&](const protein::Rigid& from, const protein::Rigid& frames) {
@@ -63,17 +69,21 @@ at::Tensor IpaStack::run_both_ways(const at::Tensor& tokens, const at::Tensor& t
   const at::Tensor r = sum_or(tokens, latent_to_emb_r(seen_from(end, start)));
   const at::Tensor f = sum_or(tokens, latent_to_emb_f(seen_from(start, end)));
   const protein::Rigid frames{at::cat({start.rots, end.rots}), at::cat({start.trans, end.trans})};
-  const auto out = run(at::cat({r, f}), twice(t), frames, twice(given.mask.select(1, 0))).chunk(2);
+  const auto out = run(at::cat({r, f}), twice(t), frames, twice(given.mask.select(1, 0)),
+                       Dropout::cat(dropout.of(kForward), dropout.of(kBackward)))
+                       .chunk(2);
   return out[0] + out[1];
 }
 
-at::Tensor IpaStack::forward(const at::Tensor& t, const Conditioning& given, const at::Tensor& x_d) {
+at::Tensor IpaStack::forward(const at::Tensor& t, const Conditioning& given, const at::Tensor& x_d,
+                             const Dropout& dropout) {
   const at::Tensor mask = given.mask.select(1, 0);
   at::Tensor tokens = residue_tokens(given, x_d);
   const bool sees_start_alone = config_.sim_condition || config_.mpnn;
-  if (!sees_start_alone && config_.has_relative_frames()) return run_both_ways(tokens, t, given);
+  if (!sees_start_alone && config_.has_relative_frames()) return run_both_ways(tokens, t, given, dropout);
   if (!tokens.defined()) tokens = at::zeros({mask.size(0), mask.size(1), config_.embed_dim}, t.options());
-  return run(tokens, t, config_.is_conditional() ? given.start_frames : identity_frames(mask), mask);
+  return run(tokens, t, config_.is_conditional() ? given.start_frames : identity_frames(mask), mask,
+             dropout.of(kForward));
 }
 
 }  // namespace mdgen::model

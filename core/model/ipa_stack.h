@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "core/model/conditioning.h"
+#include "core/model/dropout.h"
 #include "core/model/model_config.h"
 
 namespace mdgen::model {
@@ -24,7 +25,9 @@ struct IpaStack {
   // nor mpnn), two streams share the layers, one that begins with the last frame as seen from the first and
   // looks at the last, and one the other way round; they are summed. Given nothing, one stream looks at
   // identity frames.
-  at::Tensor forward(const at::Tensor& t, const Conditioning& given, const at::Tensor& x_d);
+  // `dropout` gives each stream and layer one of its own.
+  at::Tensor forward(const at::Tensor& t, const Conditioning& given, const at::Tensor& x_d,
+                     const Dropout& dropout = {});
 
   torch::nn::Linear latent_to_emb_f{nullptr}, latent_to_emb_r{nullptr};  // given relative frames
   torch::nn::Linear x_d_to_emb{nullptr};                                 // with design
@@ -33,8 +36,10 @@ struct IpaStack {
 
  private:
   at::Tensor residue_tokens(const Conditioning& given, const at::Tensor& x_d);
-  at::Tensor run(at::Tensor x, const at::Tensor& t, const protein::Rigid& frames, const at::Tensor& mask);
-  at::Tensor run_both_ways(const at::Tensor& tokens, const at::Tensor& t, const Conditioning& given);
+  at::Tensor run(at::Tensor x, const at::Tensor& t, const protein::Rigid& frames, const at::Tensor& mask,
+                 const Dropout& dropout);
+  at::Tensor run_both_ways(const at::Tensor& tokens, const at::Tensor& t, const Conditioning& given,
+                           const Dropout& dropout);
 
   ModelConfig config_;
 };

@@ -6,15 +6,21 @@
 
 #include "core/base/error.h"
 #include "core/model/attention.h"
+#include "core/model/dropout.h"
 #include "core/model/embeddings.h"
 #include "core/model/initialization.h"
 #include "core/model/ipa.h"
 #include "core/model/ipa_stack.h"
 #include "core/model/layers.h"
+#include "core/model/recompute.h"
 #include "core/model/sequence_head.h"
 
 namespace mdgen::model {
 namespace {
+
+// Parts that dropout has streams for.
+constexpr std::uint32_t kIpaStack = 0;
+constexpr std::uint32_t kMainStack = 1;
 
 void require(bool good, const std::string& text) {
   if (!good) throw Error(ErrorCode::kInvalidArgument, text);
@@ -61,6 +67,15 @@ at::Tensor for_each_frame(const at::Tensor& tensor, std::int64_t frames) {
   return tensor.unsqueeze(1).expand(shape).flatten(0, 1);
 }
 
+at::Tensor run_layer(LatentLayer layer, const at::Tensor& tokens, const at::Tensor& time,
+                     const LatentLayerInputs& inputs, bool recompute) {
+  if (!recompute) return layer(tokens, time, inputs);
+  const auto run = [layer, inputs](const std::vector<at::Tensor>& in) mutable {
+    return layer(in[0], in[1], inputs);
+  };
+  return recomputed(run, {tokens, time}, layer->parameters());
+}
+
 }  // namespace
 
 struct LatentModelImpl::Parts {
@@ -76,6 +91,7 @@ struct LatentModelImpl::Parts {
     if (config.design) sequence_head.emplace(config.embed_dim);
   }
 
+  at::ScalarType type() const { return latent_to_emb->weight.scalar_type(); }
   Conditioning seen(const Conditioning& given) const;
   at::Tensor embed(const at::Tensor& x, const Conditioning& given);
   LatentLayerInputs layer_inputs(const Conditioning& given) const;
@@ -97,7 +113,7 @@ struct LatentModelImpl::Parts {
 Conditioning LatentModelImpl::Parts::seen(const Conditioning& given) const {
   Conditioning seen = given;
   seen.mask = seen_frames(config, given.mask);
-  seen.x_cond = seen_frames(config, given.x_cond);
+  seen.x_cond = seen_frames(config, given.x_cond).to(type());
   seen.x_cond_mask = seen_frames(config, given.x_cond_mask);
   return seen;
 }
@@ -107,11 +123,11 @@ at::Tensor LatentModelImpl::Parts::embed(const at::Tensor& x, const Conditioning
   require_channels(x, latent_to_emb->options.in_features(), "x");
   require_channels(given.x_cond, cond_to_emb->options.in_features(), "x_cond");
   at::Tensor tokens =
-      latent_to_emb(seen_frames(config, x)) + cond_to_emb(given.x_cond) + mask_to_emb(given.x_cond_mask);
-  if (pos_embed.defined()) tokens = tokens + rows(pos_embed, x.size(2), "residues", "crop");
+      latent_to_emb(seen_frames(config, x).to(type())) + cond_to_emb(given.x_cond) + mask_to_emb(given.x_cond_mask);
+  if (pos_embed.defined()) tokens = tokens + rows(pos_embed, x.size(2), "residues", "crop").to(type());
   if (time_embed.defined()) {
     const at::Tensor of_frames = rows(time_embed, x.size(1), "frames", "num_frames");
-    tokens = tokens + seen_frames(config, of_frames).unsqueeze(2);
+    tokens = tokens + seen_frames(config, of_frames).unsqueeze(2).to(type());
   }
   return tokens;
 }
@@ -187,19 +203,27 @@ at::Tensor LatentModelImpl::forward(const at::Tensor& x, const at::Tensor& t,
   Parts& parts = *parts_;
   const ModelConfig& config = parts.config;
   const Conditioning given = parts.seen(conditioning);
+  const bool drops = is_training() && config.dropout > 0;
+  const Dropout dropout =
+      drops ? Dropout(config.dropout, given.dropout_key, given.first_residue) : Dropout();
   at::Tensor tokens = parts.embed(x, given);
   const at::Tensor time = parts.t_embedder(t * config.time_multiplier);
   if (config.prepend_ipa) {
     at::Tensor x_d;
     if (config.design)
-      x_d = seen_frames(config, x).narrow(-1, cond_channels(config), kSequenceChannels).mean(1);
-    const at::Tensor ipa = parts.ipa.forward(time, given, x_d);
+      x_d = seen_frames(config, x).narrow(-1, cond_channels(config), kSequenceChannels).mean(1).to(parts.type());
+    const at::Tensor ipa = parts.ipa.forward(time, given, x_d, dropout.of(kIpaStack));
     if (parts.ipa_listener) parts.ipa_listener(t, ipa.detach(), given.mask.select(1, 0));
     tokens = tokens + ipa.unsqueeze(1);
   }
-  const LatentLayerInputs inputs = parts.layer_inputs(given);
-  for (const auto& layer : *parts.layers) tokens = layer->as<LatentLayer>()->forward(tokens, time, inputs);
-  return parts.answer(tokens, time);
+  LatentLayerInputs inputs = parts.layer_inputs(given);
+  std::uint32_t number = 0;
+  for (const auto& layer : *parts.layers) {
+    inputs.dropout = dropout.of(kMainStack).of(number++);
+    tokens = run_layer(LatentLayer(std::dynamic_pointer_cast<LatentLayerImpl>(layer)), tokens, time, inputs,
+                       config.grad_checkpointing);
+  }
+  return parts.answer(tokens, time).to(x.scalar_type());
 }
 
 }  // namespace mdgen::model

@@ -8,6 +8,11 @@ namespace {
 constexpr double kNormEpsilon = 1e-6;
 constexpr std::int64_t kFeedForwardFactor = 4;
 
+// A layer's parts that dropout has streams for.
+constexpr std::uint32_t kIpa = 0;
+constexpr std::uint32_t kMhaL = 1;
+constexpr std::uint32_t kMhaT = 2;
+
 torch::nn::Sequential modulation(std::int64_t dim, std::int64_t parts) {
   return torch::nn::Sequential(torch::nn::SiLU(), torch::nn::Linear(dim, parts * dim));
 }
@@ -50,11 +55,12 @@ IpaLayerImpl::IpaLayerImpl(const ModelConfig& config)
 }
 
 at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                                 const at::Tensor& pair_bias, const at::Tensor& residue_bias) {
+                                 const at::Tensor& pair_bias, const at::Tensor& residue_bias,
+                                 const Dropout& dropout) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 6);
-  at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias);
+  at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias, dropout.of(kIpa));
   const at::Tensor normed = modulated_norm(y, m[0], m[1]).unsqueeze(1);
-  y = at::addcmul(y, m[2], mha_l_(normed, residue_bias).squeeze(1));
+  y = at::addcmul(y, m[2], mha_l_(normed, residue_bias, dropout.of(kMhaL)).squeeze(1));
   return at::addcmul(y, m[5], feed_forward(fc1_, fc2_, modulated_norm(y, m[3], m[4])));
 }
 
@@ -79,9 +85,9 @@ LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
   register_module("fc2", fc2_);
 }
 
-at::Tensor LatentLayerImpl::mix_frames(const at::Tensor& x, const at::Tensor& frame_bias) {
+at::Tensor LatentLayerImpl::mix_frames(const at::Tensor& x, const LatentLayerInputs& inputs) {
   if (hyena_t_) return hyena_t_(x.flatten(0, 1)).unflatten(0, {x.size(0), x.size(1)});
-  return mha_t_(x, frame_bias);
+  return mha_t_(x, inputs.frame_bias, inputs.dropout.of(kMhaT), Along::kFrames);
 }
 
 at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
@@ -90,11 +96,11 @@ at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
   at::Tensor y = x;
   if (ipa_) {
     const at::Tensor by_frame = ipa_norm_(x).flatten(0, 1);
-    y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias).unflatten(0, {x.size(0), x.size(1)});
+    y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa)).unflatten(0, {x.size(0), x.size(1)});
   }
-  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residue_bias));
+  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residue_bias, inputs.dropout.of(kMhaL)));
   const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
-  y = at::addcmul(y, m[5], mix_frames(by_residue, inputs.frame_bias).transpose(1, 2));
+  y = at::addcmul(y, m[5], mix_frames(by_residue, inputs).transpose(1, 2));
   return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));
 }
 

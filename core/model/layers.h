@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include "core/model/attention.h"
+#include "core/model/dropout.h"
 #include "core/model/hyena.h"
 #include "core/model/ipa.h"
 #include "core/model/model_config.h"
@@ -21,7 +22,7 @@ class IpaLayerImpl : public torch::nn::Module {
   // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residue_bias (B, 1, 1, L + 1) as
   // key_bias.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                     const at::Tensor& pair_bias, const at::Tensor& residue_bias);
+                     const at::Tensor& pair_bias, const at::Tensor& residue_bias, const Dropout& dropout = {});
 
  private:
   torch::nn::Sequential adaLN_modulation_;
@@ -39,6 +40,7 @@ struct LatentLayerInputs {
   // With interleave_ipa: the frames that every frame's tokens look at.
   protein::Rigid ipa_frames;  // (B * T, L)
   at::Tensor pair_bias;       // (B * T, 1, L, L) as ipa_pair_bias
+  Dropout dropout{};          // the layer's
 };
 
 // Invariant point attention (with interleave_ipa), attention along residues, attention or Hyena along frames,
@@ -51,7 +53,7 @@ class LatentLayerImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const LatentLayerInputs& inputs);
 
  private:
-  at::Tensor mix_frames(const at::Tensor& x, const at::Tensor& frame_bias);  // (B, L, T, C)
+  at::Tensor mix_frames(const at::Tensor& x, const LatentLayerInputs& inputs);  // (B, L, T, C)
 
   torch::nn::Sequential adaLN_modulation_;
   torch::nn::LayerNorm ipa_norm_{nullptr};

@@ -33,6 +33,8 @@ ModelConfig model_config(const v1::JobSpec& resolved) {
   config.no_rope = spec.no_rope();
   config.hyena = spec.hyena();
   config.no_aa_emb = spec.no_aa_emb();
+  config.dropout = spec.dropout();
+  config.grad_checkpointing = resolved.optim().grad_checkpointing();
   config.sim_condition = spec.sim_condition();
   config.tps_condition = spec.tps_condition();
   config.inpainting = spec.inpainting();

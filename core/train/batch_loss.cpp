@@ -59,10 +59,12 @@ std::vector<BatchMetrics> to_host(const std::vector<BatchRecord>& records) {
 BatchLosses::BatchLosses(RunState& state, const v1::JobSpec& spec, const Clock& clock)
     : state_(state), spec_(spec), clock_(clock), transport_(spec.transport()), logged_(clock.steady()) {}
 
-BatchLoss BatchLosses::operator()(const data::Batch& batch) {
+BatchLoss BatchLosses::operator()(const data::Batch& given) {
   const Clock::Steady start = clock_.steady();
+  const data::Batch batch = in_precision(given, state_.precision());
   const objective::Prepared prepared = objective::prepare(batch, spec_);
   const Clock::Steady ready = clock_.steady();
+  const Autocast autocast(state_.precision(), batch.mask.device());
   const at::Tensor t = transport_.flow_time(batch.flow_time);
   const transport::Losses losses =
       objective::training_losses(state_.model(), transport_, prepared, t, batch.noise);

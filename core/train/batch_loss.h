@@ -34,7 +34,8 @@ class BatchLosses {
   // All must outlive it.
   BatchLosses(RunState& state, const v1::JobSpec& spec, const Clock& clock);
 
-  BatchLoss operator()(const data::Batch& batch);
+  // In the state's precision.
+  BatchLoss operator()(const data::Batch& given);
 
  private:
   RunState& state_;

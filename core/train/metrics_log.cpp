@@ -29,6 +29,8 @@ std::string metrics_line(const v1::StepReport& report) {
     line["tokens_per_second"] = static_cast<double>(report.tokens()) / report.seconds();
   }
   if (report.skipped()) line["skipped"] = true;
+  if (report.loss_scale() > 0) line["loss_scale"] = report.loss_scale();
+  if (report.overflowed()) line["overflowed"] = true;
   return line.dump();
 }
 

@@ -11,6 +11,9 @@ constexpr double kBeta1 = 0.9;
 constexpr double kBeta2 = 0.999;
 constexpr double kEpsilon = 1e-8;
 constexpr double kClipEpsilon = 1e-6;
+constexpr const char* kMean = "exp_avg.";
+constexpr const char* kSquare = "exp_avg_sq.";
+constexpr const char* kCount = "step.";
 
 std::vector<at::Tensor> gradients(const NamedTensors& parameters) {
   std::vector<at::Tensor> result;
@@ -69,28 +72,38 @@ void clip_gradients(const NamedTensors& parameters, const at::Tensor& norm, doub
   at::_foreach_mul_(all, at::clamp_max(max_norm / (norm + kClipEpsilon), 1.0));
 }
 
-Adam::Adam(NamedTensors parameters, Options options) : parameters_(std::move(parameters)), options_(options) {
-  for (const auto& [name, parameter] : parameters_) {
-    exp_avg_.push_back(at::zeros_like(parameter, at::MemoryFormat::Preserve));
-    exp_avg_sq_.push_back(at::zeros_like(parameter, at::MemoryFormat::Preserve));
+Adam::Adam(NamedTensors parameters, Options options)
+    : parameters_(std::move(parameters)), options_(options), slots_(parameters_.size()) {}
+
+Adam::Slot& Adam::slot_of(std::size_t index) {
+  Slot& slot = slots_[index];
+  if (!slot.exp_avg.defined()) {
+    slot.exp_avg = at::zeros_like(parameters_[index].second, at::MemoryFormat::Preserve);
+    slot.exp_avg_sq = at::zeros_like(slot.exp_avg);
   }
+  return slot;
 }
 
 void Adam::step() {
   const torch::NoGradGuard no_grad;
   ++count_;
-  std::vector<at::Tensor> parameters, grads, means, squares;
+  std::vector<at::Tensor> parameters, grads, means, squares, counts;
+  std::map<std::int64_t, at::Tensor> count_tensors;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& parameter = parameters_[i].second;
     if (!parameter.grad().defined()) continue;
+    Slot& slot = slot_of(i);
+    at::Tensor& count = count_tensors[++slot.count];
+    if (!count.defined()) {
+      count = at::full({}, static_cast<double>(slot.count), parameter.options().dtype(at::kFloat));
+    }
     parameters.push_back(parameter);
     grads.push_back(parameter.grad());
-    means.push_back(exp_avg_[i]);
-    squares.push_back(exp_avg_sq_[i]);
+    means.push_back(slot.exp_avg);
+    squares.push_back(slot.exp_avg_sq);
+    counts.push_back(count);
   }
   if (parameters.empty()) return;
-  const at::Tensor count = at::full({}, static_cast<double>(count_), parameters[0].options());
-  const std::vector<at::Tensor> counts(parameters.size(), count);
   if (options_.decoupled_weight_decay) {
     at::_fused_adamw_(parameters, grads, means, squares, {}, counts, options_.lr, kBeta1, kBeta2,
                       options_.weight_decay, kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
@@ -100,29 +113,47 @@ void Adam::step() {
   }
 }
 
-NamedTensors Adam::moments() const {
-  NamedTensors result;
+std::map<std::string, at::Tensor> Adam::state() const {
+  std::map<std::string, at::Tensor> result;
+  result.emplace("step", at::scalar_tensor(count_, at::kLong));
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    result.emplace_back("exp_avg." + parameters_[i].first, exp_avg_[i]);
-    result.emplace_back("exp_avg_sq." + parameters_[i].first, exp_avg_sq_[i]);
+    const auto& [name, parameter] = parameters_[i];
+    const Slot& slot = slots_[i];
+    if (slot.count == 0) continue;
+    result.emplace(kMean + name, slot.exp_avg);
+    result.emplace(kSquare + name, slot.exp_avg_sq);
+    if (slot.count != count_) result.emplace(kCount + name, at::scalar_tensor(slot.count, at::kLong));
   }
   return result;
 }
 
-std::map<std::string, at::Tensor> Adam::state() const {
-  const NamedTensors named = moments();
-  std::map<std::string, at::Tensor> result(named.begin(), named.end());
-  result.emplace("step", at::scalar_tensor(count_, at::kLong));
-  return result;
-}
-
 void Adam::load(const std::map<std::string, at::Tensor>& state) {
-  const NamedTensors targets = moments();
-  NamedTensors expected = targets;
-  expected.emplace_back("step", at::scalar_tensor(0, at::kLong));
+  // A parameter of which nothing is said has no state yet; what is said must be whole.
+  NamedTensors expected = {{"step", at::scalar_tensor(0, at::kLong)}};
+  for (const auto& [name, parameter] : parameters_) {
+    if (!state.contains(kMean + name) && !state.contains(kSquare + name) && !state.contains(kCount + name)) {
+      continue;
+    }
+    expected.emplace_back(kMean + name, parameter);
+    expected.emplace_back(kSquare + name, parameter);
+    if (state.contains(kCount + name)) expected.emplace_back(kCount + name, expected[0].second);
+  }
   check_names("optimizer state", expected, state);
-  copy_all(targets, state);
+
+  const torch::NoGradGuard no_grad;
   count_ = state.at("step").item<std::int64_t>();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i].first;
+    if (!state.contains(kMean + name)) {
+      slots_[i] = {};
+      continue;
+    }
+    Slot& slot = slot_of(i);
+    slot.exp_avg.copy_(state.at(kMean + name));
+    slot.exp_avg_sq.copy_(state.at(kSquare + name));
+    const auto own = state.find(kCount + name);
+    slot.count = own == state.end() ? count_ : own->second.item<std::int64_t>();
+  }
 }
 
 Ema::Ema(const NamedTensors& weights, double decay) : decay_(decay) {
@@ -135,9 +166,7 @@ void Ema::update(const NamedTensors& weights) {
 }
 
 void Ema::load(const std::map<std::string, at::Tensor>& weights) {
-  const NamedTensors targets(average_.begin(), average_.end());
-  check_names("average weights", targets, weights);
-  copy_all(targets, weights);
+  load_tensors("average weights", {average_.begin(), average_.end()}, weights);
 }
 
 NamedTensors state_dict(const torch::nn::Module& module) {
@@ -157,10 +186,14 @@ NamedTensors trainable(const torch::nn::Module& module) {
   return result;
 }
 
+void load_tensors(const std::string& what, const NamedTensors& targets,
+                  const std::map<std::string, at::Tensor>& sources) {
+  check_names(what, targets, sources);
+  copy_all(targets, sources);
+}
+
 void load_state_dict(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights) {
-  const NamedTensors targets = state_dict(module);
-  check_names("weights", targets, weights);
-  copy_all(targets, weights);
+  load_tensors("weights", state_dict(module), weights);
 }
 
 }  // namespace mdgen::train

@@ -19,6 +19,8 @@ at::Tensor gradient_norm(const NamedTensors& parameters);
 // Scales all gradients by min(1, max_norm / (norm + 1e-6)); max_norm 0: nothing.
 void clip_gradients(const NamedTensors& parameters, const at::Tensor& norm, double max_norm);
 
+// As torch.optim.Adam treats them, a parameter without gradient is left alone (no weight decay either), and
+// each parameter has moments from its first gradient on and a step count of its own for the bias correction.
 class Adam {
  public:
   struct Options {
@@ -28,22 +30,26 @@ class Adam {
   };
   Adam(NamedTensors parameters, Options options);
 
-  void step();  // a parameter without gradient is left alone
+  void step();
   void set_lr(double lr) { options_.lr = lr; }
-  std::int64_t count() const { return count_; }  // steps taken: Adam's bias correction
+  std::int64_t count() const { return count_; }  // steps taken
 
-  // "exp_avg.<name>", "exp_avg_sq.<name>", "step". Loading throws Error listing all missing or misshapen
-  // tensors.
+  // "step" (int64 scalar: steps taken) and, for each parameter that has had a gradient, "exp_avg.<name>",
+  // "exp_avg_sq.<name>" and, where its count is another than "step", "step.<name>". Loading throws Error
+  // listing all missing, unknown or misshapen tensors, and then changes nothing.
   std::map<std::string, at::Tensor> state() const;
   void load(const std::map<std::string, at::Tensor>& state);
 
  private:
-  NamedTensors moments() const;
+  struct Slot {
+    std::int64_t count = 0;
+    at::Tensor exp_avg, exp_avg_sq;  // undefined until the first gradient
+  };
+  Slot& slot_of(std::size_t index);
 
   NamedTensors parameters_;
   Options options_;
-  std::vector<at::Tensor> exp_avg_;
-  std::vector<at::Tensor> exp_avg_sq_;
+  std::vector<Slot> slots_;  // by parameter
   std::int64_t count_ = 0;
 };
 
@@ -65,7 +71,11 @@ class Ema {
 NamedTensors state_dict(const torch::nn::Module& module);
 // The parameters that are learned, each once, under the first of its names.
 NamedTensors trainable(const torch::nn::Module& module);
-// Copies tensors into the module. Throws Error listing every missing, unknown and misshapen name at once.
+// Copies `sources` into the targets of the same names, casting. Throws Error listing every missing, unknown and
+// misshapen name of `what` at once, and then changes nothing.
+void load_tensors(const std::string& what, const NamedTensors& targets,
+                  const std::map<std::string, at::Tensor>& sources);
+// The same for a module's parameters and buffers.
 void load_state_dict(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights);
 
 }  // namespace mdgen::train

@@ -11,6 +11,8 @@
 
 #include "core/checkpoint/train_state.h"
 #include "core/model/latent_model.h"
+#include "core/train/loss_scaler.h"
+#include "core/train/numerics.h"
 #include "core/train/optimizer.h"
 #include "mdgen/v1/job_spec.pb.h"
 
@@ -23,14 +25,18 @@ struct Progress {
 };
 
 // Not thread-safe. Tensors live on `device` and keep their storage for life: gradient buffers and optimizer
-// hold on to them.
+// hold on to them. Under bf16-true the model's parameters are bfloat16 copies of float32 master weights; master
+// weights are what the optimizer moves, the average follows and checkpoints hold. Otherwise the two are one.
 class RunState {
  public:
   // Initial weights: a function of the spec's seed alone.
   RunState(const v1::JobSpec& resolved, at::Device device);
 
   model::LatentModel& model() { return model_; }
+  // The model's trainable parameters; their gradients have the optimizer's type.
   const NamedTensors& parameters() const { return parameters_; }
+  const Precision& precision() const { return precision_; }
+  LossScaler* scaler() { return scaler_ ? &*scaler_ : nullptr; }  // with 16-mixed
   std::vector<at::Tensor> parameter_list() const;
   std::int64_t parameter_count() const;
   Progress& progress() { return progress_; }
@@ -41,7 +47,8 @@ class RunState {
   // One optimizer step with the gradients that the parameters hold: Adam, then the moving average.
   void apply_gradients();
 
-  // The live tensors, not copies. Digests and spec_json are left to the caller.
+  // The live tensors, not copies; with 16-mixed the optimizer's also hold "scaler.scale" (float32) and
+  // "scaler.growth_tracker" (int64). Digests and spec_json are left to the caller.
   checkpoint::TrainState live() const;
   // Takes over a checkpoint's tensors and counters. Throws Error listing what does not fit.
   void restore(const checkpoint::TrainState& saved);
@@ -62,8 +69,14 @@ class RunState {
   };
 
  private:
+  NamedTensors weights() const;  // master weights and buffers, by their state_dict names
+  void masters_to_model();
+
+  Precision precision_;
   model::LatentModel model_{nullptr};
   NamedTensors parameters_;
+  NamedTensors masters_;  // by parameter; the parameters themselves unless precision_.has_masters()
+  std::optional<LossScaler> scaler_;
   std::optional<Adam> adam_;
   std::optional<Ema> ema_;
   Progress progress_;

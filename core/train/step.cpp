@@ -66,7 +66,9 @@ void Stepper::check_gradients() {
 
 StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   StepTally tally;
-  const double share = 1.0 / static_cast<double>(work.plan.samples.size());
+  const LossScaler* scaler = state_.scaler();
+  const double share =
+      (scaler != nullptr ? scaler->scale() : 1.0) / static_cast<double>(work.plan.samples.size());
   std::vector<BatchRecord> records;
   at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
@@ -93,6 +95,8 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   phase(v1::TRAINER_PHASE_REDUCE, true);
   reducer_.finish_step();
   if (spec_.optim().check_grad()) check_gradients();
+  LossScaler* scaler = state_.scaler();
+  if (scaler != nullptr) reducer_.flat().mul_(1.0 / scaler->scale());
   const at::Tensor norm = gradient_norm(state_.parameters());
   const double grad_norm = norm.item<double>();
   mine.nonfinite = std::isfinite(grad_norm) ? 0 : 1;
@@ -102,8 +106,12 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   phase(v1::TRAINER_PHASE_COMPUTE, false);
 
   require_whole_step(work.plan, all.samples);
-  const bool skipped = all.nonfinite > 0 || !std::isfinite(all.loss_sum);
-  if (!skipped) {
+  StepOutcome outcome;
+  const StepVerdict verdict = judge_step(all.nonfinite == 0, std::isfinite(all.loss_sum), scaler);
+  outcome.report.set_loss_scale(scaler != nullptr ? scaler->scale() : 0);
+  if (scaler != nullptr) scaler->update(all.nonfinite > 0);
+  const bool skipped = verdict == StepVerdict::kNotFinite;
+  if (verdict == StepVerdict::kApply) {
     clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
     state_.set_lr(lr);
     state_.apply_gradients();
@@ -115,8 +123,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   loop_.iter.add(all.batches);
   loop_.train.add(all.batches);
 
-  StepOutcome outcome;
-  outcome.failure = count_skip(work, all, skipped);
+  if (verdict != StepVerdict::kScaleTooLarge) outcome.failure = count_skip(work, all, skipped);
   outcome.report.set_step(progress.steps);
   outcome.report.set_epoch(static_cast<std::int32_t>(work.plan.epoch));
   outcome.report.set_loss(all.loss_sum / static_cast<double>(work.plan.samples.size()));
@@ -127,6 +134,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   outcome.report.set_sample_hash_sum(all.hash_sum);
   outcome.report.set_skipped(skipped);
   if (skipped) name_samples(work.plan.samples, train_, outcome.report);
+  outcome.report.set_overflowed(verdict == StepVerdict::kScaleTooLarge);
   outcome.stop = all.stop_votes > 0;
   outcome.checkpoint = all.checkpoint_votes > 0;
   return outcome;

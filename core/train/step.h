@@ -5,6 +5,9 @@
 // Each micro-batch's backward pass starts from its samples' losses times 1/N, N being known from the plan on
 // every rank; so the reduced sum of gradients is the gradient, and nothing is divided afterwards. A rank
 // without micro-batches joins the reduction with zeros.
+//
+// Under 16-mixed backward starts from that times the loss scale, and the reduced sum is divided by it before its
+// norm is taken.
 #pragma once
 
 #include <torch/torch.h>
@@ -52,7 +55,8 @@ class Stepper {
   // optimizer, moving average; counts the step in the state's progress and its batches in the loop's state.
   // Votes are given and counted in the small all-reduce, so that they hold for the boundary at the end of
   // this step. A loss or a gradient that is not finite after the reduction leaves weights, optimizer and
-  // average alone on all ranks; its samples count as consumed.
+  // average alone on all ranks; its samples count as consumed. A gradient that only the loss scale made so
+  // (see judge_step) is no fault and not counted as one.
   StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase);
 
  private:

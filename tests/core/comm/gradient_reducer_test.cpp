@@ -14,6 +14,7 @@ namespace {
 using testing::Backend;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::run_group;
 using testing::run_group_or_throw;
 
@@ -46,9 +47,7 @@ std::vector<at::Tensor> plain_gradients(const std::vector<at::Tensor>& inputs) {
   Net net;
   for (const at::Tensor& input : inputs) net.loss(input).backward();
   std::vector<at::Tensor> gradients;
-  for (const at::Tensor& parameter : net.parameters()) {
-    gradients.push_back(parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter));
-  }
+  for (const at::Tensor& parameter : net.parameters()) gradients.push_back(parameter.grad());
   return gradients;
 }
 
@@ -65,6 +64,8 @@ void expect_equal_gradients(const Net& net, const std::vector<at::Tensor>& expec
   const std::vector<at::Tensor> parameters = net.parameters();
   ASSERT_EQ(parameters.size(), expected.size());
   for (std::size_t i = 0; i < parameters.size(); ++i) {
+    ASSERT_EQ(parameters[i].grad().defined(), expected[i].defined()) << "parameter " << i;
+    if (!expected[i].defined()) continue;
     EXPECT_TRUE(at::allclose(parameters[i].grad(), expected[i], 1e-5, 1e-6)) << "parameter " << i;
   }
 }
@@ -110,6 +111,59 @@ TEST_P(GradientReducerTest, ParametersUsedOnOneRankOnly_AreSummed) {
     net.loss(samples(1, 0)[0], group.rank() == 0).backward();
     reducer.finish_step();
     EXPECT_GT(net.unused->weight.grad().abs().sum().item<double>(), 0.0);
+    EXPECT_THAT(reducer.parameters_without_gradient(), IsEmpty());
+  });
+}
+
+// The optimizer must be able to leave it alone, as when no reducer were there.
+TEST_P(GradientReducerTest, ParametersUsedOnNoRank_HaveNoGradient_UntilTheyAre) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    Net net;
+    GradientReducer reducer(net.parameters(), group, 64);
+    for (const bool use_all : {false, true, false}) {
+      reducer.start_step();
+      net.loss(samples(1, 0)[0], use_all && group.rank() == 0).backward();
+      reducer.start_last_backward();
+      net.loss(samples(1, 1)[0]).backward();
+      reducer.finish_step();
+      EXPECT_EQ(net.unused->weight.grad().defined(), use_all);
+      EXPECT_EQ(net.unused->bias.grad().defined(), use_all);
+      EXPECT_TRUE(net.first->weight.grad().defined());
+      if (use_all) {
+        EXPECT_THAT(reducer.parameters_without_gradient(), IsEmpty());
+      } else {
+        EXPECT_THAT(reducer.parameters_without_gradient(), ElementsAre(2, 3)) << "net.parameters()";
+      }
+    }
+  });
+}
+
+// 1 + 2^-9 is no bfloat16: a sum kept in that type would lose the small gradient.
+TEST_P(GradientReducerTest, HalfPrecisionParameters_AreAccumulatedAndReducedInFloat32) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    const at::Tensor a = at::ones({4}, at::kBFloat16).requires_grad_(true);
+    GradientReducer reducer({a}, group, 64);
+    reducer.start_step();
+    if (group.rank() == 0) {
+      a.sum().backward();
+      reducer.start_last_backward();
+      (a * 0x1.0p-9).sum().backward();
+    }
+    reducer.finish_step();
+    EXPECT_EQ(a.grad().scalar_type(), at::kFloat);
+    EXPECT_TRUE(a.grad().equal(at::full({4}, 1 + 0x1.0p-9)));
+  });
+}
+
+TEST_P(GradientReducerTest, Float64Parameters_AreReducedInFloat64) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    const at::Tensor a = at::ones({2}, at::kDouble).requires_grad_(true);
+    GradientReducer reducer({a}, group, 64);
+    reducer.start_step();
+    reducer.start_last_backward();
+    (a * (1 + 0x1.0p-40)).sum().backward();
+    reducer.finish_step();
+    EXPECT_TRUE(a.grad().equal(at::full({2}, (1 + 0x1.0p-40) * group.world_size(), at::kDouble)));
   });
 }
 
@@ -121,8 +175,9 @@ TEST_P(GradientReducerTest, GradientsAreViewsOfTheFlatBuffer) {
     const at::Tensor before = reducer.flat().norm();
     reducer.flat().mul_(0.5);
     double squares = 0;
-    for (const at::Tensor& parameter : net.parameters())
-      squares += parameter.grad().pow(2).sum().item<double>();
+    for (const at::Tensor& parameter : net.parameters()) {
+      if (parameter.grad().defined()) squares += parameter.grad().pow(2).sum().item<double>();
+    }
     EXPECT_NEAR(std::sqrt(squares), 0.5 * before.item<double>(), 1e-5 * before.item<double>());
     EXPECT_EQ(reducer.flat().numel(), 6 * 16 + 16 + 16 * 16 + 16 + 16 + 1);
   });
@@ -140,7 +195,7 @@ TEST_P(GradientReducerTest, DroppedGradients_ComeBackAsViews) {
     reducer.start_last_backward();
     net.loss(samples(1, 1)[0]).backward();
     reducer.finish_step();
-    for (const at::Tensor& parameter : net.parameters())
+    for (const at::Tensor& parameter : {net.first->weight, net.first->bias, net.last->weight, net.last->bias})
       EXPECT_TRUE(parameter.grad().is_alias_of(reducer.flat()));
     const std::vector<at::Tensor> one = plain_gradients(samples(1, 1));
     EXPECT_TRUE(at::allclose(net.first->weight.grad(), one[0] * group.world_size(), 1e-5, 1e-6));
@@ -205,7 +260,7 @@ TEST(GradientReducerOrder, BucketsLeaveDuringBackward_LastParametersFirst) {
   (a.sum() * b.sum() * c.sum()).backward();
   EXPECT_THAT(recorder.sizes, ElementsAre(7, 5, 3)) << "all leave in backward, in one order";
   reducer.finish_step();
-  EXPECT_EQ(recorder.sizes.size(), 3U);
+  EXPECT_THAT(recorder.sizes, ElementsAre(7, 5, 3, 3)) << "then one counter a parameter";
 }
 
 TEST(GradientReducerOrder, AnEarlierBucketThatIsNotReady_HoldsTheOthersBack) {
@@ -217,7 +272,8 @@ TEST(GradientReducerOrder, AnEarlierBucketThatIsNotReady_HoldsTheOthersBack) {
   (a.sum() * b.sum()).backward();  // c gets no gradient
   EXPECT_TRUE(recorder.sizes.empty());
   reducer.finish_step();
-  EXPECT_THAT(recorder.sizes, ElementsAre(7, 5, 3));
+  EXPECT_THAT(recorder.sizes, ElementsAre(7, 5, 3, 3));
+  EXPECT_THAT(reducer.parameters_without_gradient(), ElementsAre(2));
 }
 
 TEST(GradientReducerOrder, SmallParametersShareABucket_ABigOneHasItsOwn) {
@@ -226,7 +282,7 @@ TEST(GradientReducerOrder, SmallParametersShareABucket_ABigOneHasItsOwn) {
                           32);
   reducer.start_step();
   reducer.finish_step();
-  EXPECT_THAT(recorder.sizes, ElementsAre(8, 100, 4));
+  EXPECT_THAT(recorder.sizes, ElementsAre(8, 100, 4, 5));
 }
 
 TEST(GradientReducerErrors, AFailingSend_ComesOutOfBackwardAsItIs) {

@@ -259,7 +259,7 @@ TEST(Check, NamesAllThatIsWrongAtOnce) {
   EXPECT_THAT(
       text, AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("determinism"))));
   EXPECT_THAT(
-      resolve_error(ErrorCode::kUnimplemented, {"--determinism", "strict", "--precision", "bf16"}),
+      resolve_error(ErrorCode::kUnimplemented, {"--determinism", "strict", "--precision", "auto"}),
       AllOf(HasSubstr("determinism"), HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
 }
 

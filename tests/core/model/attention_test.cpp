@@ -34,9 +34,10 @@ at::Tensor rotated(const at::Tensor& vector, std::int64_t position) {
   return result;
 }
 
-// The definition, query by query and head by head: keys are the real positions and the bias token.
-at::Tensor attention_by_hand(const torch::nn::Module& attention, const at::Tensor& x,
-                             const at::Tensor& mask) {
+// The definition, query by query and head by head: keys are the real positions and the bias token. `factors`
+// (H, S, S + 1), where given, multiply the probabilities.
+at::Tensor attention_by_hand(const torch::nn::Module& attention, const at::Tensor& x, const at::Tensor& mask,
+                             const at::Tensor& factors = {}) {
   const auto p = attention.named_parameters();
   const auto project = [&](const char* name) {
     return at::linear(x, p[std::string("attn.") + name + ".weight"],
@@ -51,15 +52,16 @@ at::Tensor attention_by_hand(const torch::nn::Module& attention, const at::Tenso
   at::Tensor result = at::zeros({length, kHeads, kHeadDim});
   for (std::int64_t head = 0; head < kHeads; ++head) {
     for (std::int64_t i = 0; i < length; ++i) {
-      std::vector<at::Tensor> weights, values;
+      std::vector<at::Tensor> weights, values, kept;
       for (std::int64_t j = 0; j <= length; ++j) {
         if (j < length && mask[j].item<float>() == 0) continue;
         const at::Tensor score = rotated(q[i][head], i).dot(rotated(k[j][head], j)) / std::sqrt(kHeadDim);
         weights.push_back(score.exp());
         values.push_back(v[j][head]);
+        kept.push_back(factors.defined() ? factors[head][i][j] : at::ones({}));
       }
       const at::Tensor w = at::stack(weights);
-      result[i][head] = at::matmul(w / w.sum(), at::stack(values));
+      result[i][head] = at::matmul(w / w.sum() * at::stack(kept), at::stack(values));
     }
   }
   return at::linear(result.flatten(1), p["attn.out_proj.weight"], p["attn.out_proj.bias"]);
@@ -117,6 +119,23 @@ TEST(AttentionTest, WithoutRopeEqualsPyTorchs) {
     EXPECT_LT(worst(hidden[n], pytorch_attention(*attention, x[0][n], hiding[n])), 2e-6) << n;
     // The reference's float mask.
     EXPECT_LT(worst(attended[n], pytorch_attention(*attention, x[0][n], 1 - mask[n])), 2e-6) << n;
+  }
+}
+
+TEST(AttentionTest, DropoutMultipliesTheProbabilities) {
+  const torch::NoGradGuard no_grad;
+  AttentionWithRope attention(kDim, kHeads);
+  randomize(*attention);
+  const at::Tensor x = at::randn({2, 2, 5, kDim});
+  at::Tensor mask = at::ones({4, 5});
+  mask[1].slice(0, 3).zero_();
+  const Dropout dropout(0.4, at::tensor({5, 9}, at::kLong), at::tensor({0, 2}, at::kLong));
+  for (const Along along : {Along::kResidues, Along::kFrames}) {
+    const at::Tensor factors = dropout.apply(at::ones({4, kHeads, 5, 6}), along);
+    const at::Tensor y = attention(x, key_bias(mask), dropout, along).flatten(0, 1);
+    for (std::int64_t n = 0; n < 4; ++n) {
+      EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n], factors[n])), 2e-6) << n;
+    }
   }
 }
 

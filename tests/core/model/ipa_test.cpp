@@ -38,8 +38,10 @@ struct Setting {
 // Algorithm 22 pair by pair, for one sample: everything materialised, nothing rearranged.
 class ByHand {
  public:
-  ByHand(const torch::nn::Module& module, const at::Tensor& s, const protein::Rigid& frames)
-      : parameters_(module.named_parameters()), s_(s), frames_(frames) {}
+  // `factors` (H, L, L), where given, multiply the probabilities.
+  ByHand(const torch::nn::Module& module, const at::Tensor& s, const protein::Rigid& frames,
+         const at::Tensor& factors = {})
+      : parameters_(module.named_parameters()), s_(s), frames_(frames), factors_(factors) {}
 
   at::Tensor run(const at::Tensor& mask) const {
     std::vector<at::Tensor> rows;
@@ -79,7 +81,8 @@ class ByHand {
       for (std::int64_t j = 0; j < length; ++j) {
         logits.push_back(logit(i, j, h) + 1e5 * (mask[i] * mask[j] - 1));
       }
-      const at::Tensor weights = at::softmax(at::stack(logits), 0);
+      at::Tensor weights = at::softmax(at::stack(logits), 0);
+      if (factors_.defined()) weights = weights * factors_[h][i];
       at::Tensor scalar = at::zeros({kSizes.head_dim}, at::kDouble);
       for (std::int64_t j = 0; j < length; ++j) {
         const at::Tensor kv = linear("linear_kv", j).view({kSizes.heads, 2 * kSizes.head_dim})[h];
@@ -105,6 +108,7 @@ class ByHand {
   torch::OrderedDict<std::string, at::Tensor> parameters_;
   at::Tensor s_;
   protein::Rigid frames_;
+  at::Tensor factors_;
 };
 
 TEST(IpaTest, EqualsItsDefinition) {
@@ -114,6 +118,19 @@ TEST(IpaTest, EqualsItsDefinition) {
   const at::Tensor y = setting.run(setting.frames);
   for (int n = 0; n < 2; ++n) {
     const ByHand by_hand(*setting.ipa, setting.s[n], {setting.frames.rots[n], setting.frames.trans[n]});
+    EXPECT_LT(worst(y[n], by_hand.run(setting.mask[n])), 1e-10) << n;
+  }
+}
+
+TEST(IpaTest, DropoutMultipliesTheProbabilities) {
+  const torch::NoGradGuard no_grad;
+  Setting setting;
+  const Dropout dropout(0.4, at::tensor({5, 9}, at::kLong), at::tensor({0, 2}, at::kLong));
+  const at::Tensor factors =
+      dropout.apply(at::ones({2, kSizes.heads, kLength, kLength}, at::kDouble), Along::kResidues);
+  const at::Tensor y = setting.ipa(setting.s, setting.frames, ipa_pair_bias(setting.mask), dropout);
+  for (std::int64_t n = 0; n < 2; ++n) {
+    const ByHand by_hand(*setting.ipa, setting.s[n], {setting.frames.rots[n], setting.frames.trans[n]}, factors[n]);
     EXPECT_LT(worst(y[n], by_hand.run(setting.mask[n])), 1e-10) << n;
   }
 }

@@ -84,7 +84,10 @@ TEST(AdamStateTest, ContinuesBitForBit) {
 }
 
 TEST(AdamStateTest, ListsEveryProblemAndChangesNothing) {
-  Adam adam(two_parameters(), {});
+  NamedTensors parameters = two_parameters();
+  for (auto& [name, p] : parameters) p.mutable_grad() = at::zeros_like(p);
+  Adam adam(parameters, {});
+  adam.step();
   auto state = adam.state();
   state.erase("exp_avg.a");
   state["exp_avg_sq.b"] = at::ones({4});
@@ -108,6 +111,61 @@ TEST(AdamStateTest, LeavesAParameterWithoutGradientAlone) {
   parameters[0].second.mutable_grad() = at::ones({7, 5});
   adam.step();
   EXPECT_TRUE(at::equal(parameters[1].second, before));
+  EXPECT_FALSE(adam.state().contains("exp_avg.b"));
+}
+
+// Parameter b gets its gradients in the steps 1, 2, …, but its first one when a has had three: it must move
+// as if it had been alone.
+TEST(AdamStateTest, CountsStepsByParameter_AlsoAfterLoading) {
+  const auto give = [](at::Tensor p, int step) { p.mutable_grad() = at::full_like(p, 0.3 / step); };
+  NamedTensors parameters = two_parameters();
+  NamedTensors alone = {{"b", parameter(parameters[1].second.detach())}};
+  Adam adam(parameters, {.lr = 0.1});
+  Adam single(alone, {.lr = 0.1});
+  for (int step = 1; step <= 5; ++step) {
+    give(parameters[0].second, step);
+    if (step > 3) give(parameters[1].second, step - 3);
+    adam.step();
+  }
+  for (int step = 1; step <= 2; ++step) {
+    give(alone[0].second, step);
+    single.step();
+  }
+  EXPECT_TRUE(at::equal(parameters[1].second, alone[0].second));
+  EXPECT_EQ(adam.state().at("step").item<std::int64_t>(), 5);
+  EXPECT_EQ(adam.state().at("step.b").item<std::int64_t>(), 2);
+  EXPECT_FALSE(adam.state().contains("step.a"));
+
+  Adam resumed(parameters, {.lr = 0.1});
+  resumed.load(adam.state());
+  give(parameters[0].second, 6);
+  give(parameters[1].second, 3);
+  give(alone[0].second, 3);
+  resumed.step();
+  single.step();
+  EXPECT_TRUE(at::equal(parameters[1].second, alone[0].second));
+  EXPECT_EQ(resumed.state().at("step.b").item<std::int64_t>(), 3);
+}
+
+// Checkpoints written before parameters had counts of their own: moments for all, one count.
+TEST(AdamStateTest, LoadsAStateWithOneCountForAll) {
+  NamedTensors parameters = two_parameters();
+  NamedTensors same = two_parameters();
+  Adam adam(parameters, {.lr = 0.1});
+  for (auto& [name, p] : parameters) p.mutable_grad() = at::ones_like(p);
+  adam.step();
+  EXPECT_THAT(adam.state(), ::testing::SizeIs(5)) << "equal counts are written once, as before";
+  Adam resumed(same, {.lr = 0.1});
+  resumed.load(adam.state());
+  for (std::size_t i = 0; i < same.size(); ++i) {
+    same[i].second.detach().copy_(parameters[i].second.detach());
+    same[i].second.mutable_grad() = at::ones_like(same[i].second);
+  }
+  adam.step();
+  resumed.step();
+  EXPECT_TRUE(at::equal(parameters[1].second, same[1].second));
+  resumed.load({{"step", at::scalar_tensor(0, at::kLong)}});
+  EXPECT_THAT(resumed.state(), ::testing::SizeIs(1)) << "of a run that has not begun";
 }
 
 TEST(ClipTest, ScalesToTheLargestNormOnlyWhenAbove) {
