@@ -40,6 +40,8 @@ std::string progress_line(const v1::Job& job) {
 std::string summary_line(const v1::Job& job) {
   std::string line = fmt::format("job {} {} steps={}", job.id(), state_name(job.state()), job.step());
   if (job.has_loss()) line += fmt::format(" loss={:.6g}->{:.6g}", job.first_loss(), job.loss());
+  if (job.spec().loop().validate() && job.has_val_loss())
+    line += fmt::format(" val_loss={:.6g}", job.val_loss());
   if (!job.checkpoint().empty()) line += " checkpoint=" + job.checkpoint();
   return line;
 }

@@ -104,6 +104,13 @@ void check_sizes(const JobSpec& spec, Findings& findings) {
   }
 }
 
+void check_loop(const JobSpec& spec, Findings& findings) {
+  if (spec.loop().validate() && spec.loop().no_validate()) {
+    findings.wrong.push_back(
+        "loop.validate and loop.no_validate contradict each other: nothing would be done");
+  }
+}
+
 void check_conditioning(const JobSpec& spec, Findings& findings) {
   const v1::ModelSpec& model = spec.model();
   const bool is_conditioned = model.sim_condition() || model.tps_condition() || model.inpainting() ||
@@ -122,6 +129,7 @@ void check(const JobSpec& resolved) {
   for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
   check_name(resolved, findings);
   check_sizes(resolved, findings);
+  check_loop(resolved, findings);
   check_conditioning(resolved, findings);
   for (const std::string& text : refused_combinations(resolved)) findings.wrong.push_back(text);
   if (!findings.missing.empty()) {

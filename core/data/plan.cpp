@@ -59,6 +59,12 @@ std::uint32_t epoch_samples(const PlanInputs& inputs) {
 
 }  // namespace
 
+std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches) {
+  const std::int64_t all_ranks = std::int64_t{spec.optim().batch_size()} * spec.workers().max();
+  const std::int64_t step = std::max(1, spec.global_batch_size());
+  return (batches * all_ranks + step - 1) / step;
+}
+
 PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest) {
   const std::uint32_t count = items(manifest.train());
   const std::uint32_t repeat = train_repeat(spec);
@@ -68,7 +74,7 @@ PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest)
           .epoch_samples = kept_samples(spec, static_cast<std::uint64_t>(count) * repeat),
           .global_batch_size = static_cast<std::uint32_t>(spec.global_batch_size()),
           .batch_size = static_cast<std::uint32_t>(spec.optim().batch_size()),
-          .epochs = spec.loop().epochs(),
+          .epochs = spec.loop().validate() ? 0 : spec.loop().epochs(),
           .max_steps = spec.max_steps(),
           .manifest_digest = manifest.train().digest()};
 }

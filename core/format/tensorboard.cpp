@@ -83,6 +83,21 @@ void EventWriter::scalar(const std::string& tag, std::int64_t step, double value
   write(event);
 }
 
+void EventWriter::text(const std::string& tag, const std::string& markdown, Clock::Wall when) {
+  constexpr int kString = 7;
+  constexpr int kTensor = 2;
+  v1::Event event;
+  event.set_wall_time(seconds(when));
+  v1::ScalarSummary::Value* value = event.mutable_summary()->add_value();
+  value->set_tag(tag);
+  value->mutable_metadata()->mutable_plugin_data()->set_plugin_name("text");
+  value->mutable_metadata()->set_data_class(kTensor);
+  value->mutable_tensor()->set_dtype(kString);
+  value->mutable_tensor()->mutable_tensor_shape()->add_dim()->set_size(1);
+  value->mutable_tensor()->add_string_val(markdown);
+  write(event);
+}
+
 void EventWriter::flush() {
   errno = 0;
   if (!stream_.flush()) fail();

@@ -29,6 +29,8 @@ class EventWriter {
 
   // One point of the curve `tag`.
   void scalar(const std::string& tag, std::int64_t step, double value, Clock::Wall when);
+  // A text, shown as Markdown.
+  void text(const std::string& tag, const std::string& markdown, Clock::Wall when);
   void flush();
 
   const std::filesystem::path& file() const { return file_; }

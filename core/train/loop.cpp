@@ -24,6 +24,7 @@
 #include "core/train/run_state.h"
 #include "core/train/schedule.h"
 #include "core/train/step.h"
+#include "core/train/teaching_ipa.h"
 #include "core/train/validation.h"
 
 namespace mdgen::train {
@@ -56,6 +57,7 @@ class Run {
   v1::FinishReport execute() {
     begin();
     if (!spec_.loop().validate()) return train();
+    require_validation_set();
     validate_now(state_.progress().epoch);
     return end(false, false);
   }
@@ -67,6 +69,8 @@ class Run {
   }
 
   void begin();
+  void show_ipa();
+  void require_validation_set() const;
   v1::FinishReport train();
   StepOutcome step(Stepper& stepper, StepFeed& feed);
   void boundary(const StepPlace& place);
@@ -116,10 +120,24 @@ void Run::begin() {
   }
   loop_.total_steps = total_steps_;
   agree(collective_, device_, [&] {
-    outputs_ = std::make_unique<Outputs>(assignment_, start, total_steps_, state_.parameter_count(),
-                                         observer_, clock_);
+    outputs_ = std::make_unique<Outputs>(assignment_, start, total_steps_, state_, observer_, clock_);
     return std::string();
   });
+  show_ipa();
+}
+
+void Run::require_validation_set() const {
+  if (val_data_) return;
+  throw RunFailure(ErrorCode::kInvalidArgument, "NoValidationSet", "loop.validate needs a data.val_split");
+}
+
+// From here on every forward pass of this rank, validation's included.
+void Run::show_ipa() {
+  const v1::LoggingSpec& logging = spec_.logging();
+  if (logging.teaching_ipa().empty()) return;
+  const auto files = std::make_shared<TeachingIpa>(logging.teaching_ipa(), logging.teaching_ipa_max());
+  state_.model()->set_ipa_listener([files](const at::Tensor& t, const at::Tensor& output,
+                                           const at::Tensor& mask) { files->write(t, output, mask); });
 }
 
 v1::FinishReport Run::train() {

@@ -6,7 +6,9 @@
 #include <limits>
 #include <string>
 
+#include "core/model/summary.h"
 #include "core/train/failure.h"
+#include "core/train/model_table.h"
 
 namespace mdgen::train {
 namespace {
@@ -28,7 +30,7 @@ void write_or_fail(const char* reason, const Write& write) {
 }  // namespace
 
 Outputs::Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
-                 std::int64_t parameters, RunObserver& observer, const Clock& clock)
+                 RunState& state, RunObserver& observer, const Clock& clock)
     : assignment_(assignment), observer_(observer) {
   const v1::JobSpec& spec = assignment.spec();
   const fs::path checkpoints = fs::path(assignment.run_folder()) / "checkpoints";
@@ -51,12 +53,18 @@ Outputs::Outputs(const v1::Assignment& assignment, const Start& start, std::int6
           observer_.checkpoint(report);
         });
   }
-  report_start(start, parameters);
+  report_start(start, state);
 }
 
 Outputs::~Outputs() = default;
 
-void Outputs::report_start(const Start& start, std::int64_t parameters) {
+void Outputs::report_start(const Start& start, RunState& state) {
+  const std::int64_t parameters = state.parameter_count();
+  const std::int64_t all = model::parameter_count(*state.model());
+  const auto bytes = static_cast<int>(state.parameters().front().second.element_size());
+  for (const std::string& line : model_table(model::summarize(*state.model()), parameters, all, bytes)) {
+    spdlog::info("{}", line);
+  }
   v1::StartReport report;
   report.set_first_step(start.step);
   report.set_checkpoint(start.checkpoint.string());

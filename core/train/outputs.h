@@ -19,9 +19,10 @@ namespace mdgen::train {
 class Outputs {
  public:
   // Opens the files at where the run starts and reports the start to the observer. All but `start` must
-  // outlive it. A validation alone keeps all lines of metrics.jsonl and writes no checkpoint.
-  Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
-          std::int64_t parameters, RunObserver& observer, const Clock& clock);
+  // outlive it; of the state only its size is read, at once. A validation alone keeps all lines of
+  // metrics.jsonl and writes no checkpoint.
+  Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps, RunState& state,
+          RunObserver& observer, const Clock& clock);
   ~Outputs();
 
   void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);
@@ -30,7 +31,7 @@ class Outputs {
   void flush();                                         // waits until the last checkpoint is verified
 
  private:
-  void report_start(const Start& start, std::int64_t parameters);
+  void report_start(const Start& start, RunState& state);
 
   const v1::Assignment& assignment_;
   RunObserver& observer_;

@@ -2,9 +2,25 @@
 
 #include <spdlog/spdlog.h>
 
+#include <sstream>
+
+#include "core/config/spec.h"
+
 namespace mdgen::train {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// A block that is shown as it stands.
+std::string as_markdown(const std::string& text) {
+  std::string block;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) block += "    " + line + "\n";
+  return block;
+}
+
+}  // namespace
 
 Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int64_t total_steps,
                    RunObserver& observer, const Clock& clock)
@@ -16,6 +32,7 @@ Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int
       log_(fs::path(assignment.run_folder()) / "log.out", clock) {
   if (spec_.logging().wandb()) {
     events_ = std::make_unique<format::EventWriter>(fs::path(assignment.run_folder()) / "tensorboard", clock);
+    events_->text("config/text_summary", as_markdown(config::to_yaml(spec_)), clock.wall());
   }
 }
 

@@ -6,19 +6,16 @@
 #include <cmath>
 #include <numbers>
 
-namespace mdgen::train {
+#include "core/data/plan.h"
 
-std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches) {
-  const std::int64_t all_ranks = std::int64_t{spec.optim().batch_size()} * spec.workers().max();
-  const std::int64_t step = std::max(1, spec.global_batch_size());
-  return (batches * all_ranks + step - 1) / step;
-}
+namespace mdgen::train {
 
 bool validation_due(const v1::JobSpec& spec, const StepPlace& place) {
   const v1::LoopSpec& loop = spec.loop();
   if (loop.no_validate() || (place.epoch + 1) % std::max(1, loop.val_epoch_freq()) != 0) return false;
   if (!loop.has_val_freq()) return place.last_of_epoch;
-  return place.applied_of_epoch % std::max<std::int64_t>(1, steps_of_batches(spec, loop.val_freq())) == 0;
+  return place.applied_of_epoch % std::max<std::int64_t>(1, data::steps_of_batches(spec, loop.val_freq())) ==
+         0;
 }
 
 bool checkpoint_due(const v1::JobSpec& spec, const StepPlace& place, bool validated) {

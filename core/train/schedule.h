@@ -18,9 +18,6 @@ struct StepPlace {
   bool last_of_epoch = false;
 };
 
-// Steps that make `batches` loader batches of each of workers.max ranks, rounded up.
-std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches);
-
 // At the end of every val_epoch_freq-th epoch; with val_freq, every that many batches within such an epoch
 // instead (counted from its beginning, as Lightning does).
 bool validation_due(const v1::JobSpec& spec, const StepPlace& place);

@@ -25,6 +25,16 @@ std::string sample_names(const std::vector<std::uint32_t>& samples, const v1::Ma
   return join(names, ", ");
 }
 
+void name_samples(const std::vector<std::uint32_t>& samples, const v1::Manifest& train,
+                  v1::StepReport& report) {
+  for (const std::uint32_t sample : samples) {
+    const int entry = static_cast<int>(sample % static_cast<std::uint32_t>(train.entries_size()));
+    v1::SkippedSample& named = *report.add_skipped_samples();
+    named.set_virtual_sample(sample);
+    named.set_entry(train.entries(entry).name());
+  }
+}
+
 void require_whole_step(const data::StepPlan& plan, std::int64_t used) {
   const auto planned = static_cast<std::int64_t>(plan.samples.size());
   if (used == planned) return;
@@ -46,6 +56,12 @@ Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& s
       losses_(state, spec, clock),
       reducer_(state.parameter_list(), collective) {
   state_.model()->train();
+}
+
+void Stepper::check_gradients() {
+  for (const std::string& name : gradient_check_.news(state_.parameters())) {
+    if (collective_.rank() == 0) spdlog::warn("Param {} has no grad", name);
+  }
 }
 
 StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
@@ -76,6 +92,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
 
   phase(v1::TRAINER_PHASE_REDUCE, true);
   reducer_.finish_step();
+  if (spec_.optim().check_grad()) check_gradients();
   const at::Tensor norm = gradient_norm(state_.parameters());
   const double grad_norm = norm.item<double>();
   mine.nonfinite = std::isfinite(grad_norm) ? 0 : 1;
@@ -109,6 +126,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   outcome.report.set_tokens(all.tokens);
   outcome.report.set_sample_hash_sum(all.hash_sum);
   outcome.report.set_skipped(skipped);
+  if (skipped) name_samples(work.plan.samples, train_, outcome.report);
   outcome.stop = all.stop_votes > 0;
   outcome.checkpoint = all.checkpoint_votes > 0;
   return outcome;

@@ -18,6 +18,7 @@
 #include "core/comm/gradient_reducer.h"
 #include "core/train/batch_loss.h"
 #include "core/train/failure.h"
+#include "core/train/gradient_check.h"
 #include "core/train/loop_state.h"
 #include "core/train/run_state.h"
 #include "core/train/step_feed.h"
@@ -55,6 +56,7 @@ class Stepper {
   StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase);
 
  private:
+  void check_gradients();
   StepTally accumulate(const StepWork& work, StepFeed& feed);
   std::optional<RunFailure> count_skip(const StepWork& work, const StepTally& all, bool skipped);
 
@@ -65,6 +67,7 @@ class Stepper {
   comm::Collective& collective_;
   at::Device device_;
   BatchLosses losses_;
+  GradientCheck gradient_check_;
   comm::GradientReducer reducer_;
 };
 

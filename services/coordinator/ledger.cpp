@@ -1,6 +1,8 @@
 #include "services/coordinator/ledger.h"
 
 #include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace mdgen::coordinator {
 
@@ -17,6 +19,18 @@ std::string ledger_kind_name(LedgerRecord::Kind kind) {
   }
   return "range";
 }
+
+namespace {
+
+std::string samples_text(const v1::StepReport& report) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const v1::SkippedSample& sample : report.skipped_samples()) {
+    list.push_back({sample.virtual_sample(), sample.entry()});
+  }
+  return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
 
 LedgerWriter::LedgerWriter(bool begun, std::int64_t last_step, std::int64_t next_sequence)
     : begun_(begun), last_step_(last_step), next_sequence_(next_sequence) {}
@@ -77,6 +91,9 @@ void LedgerWriter::step(const v1::StepReport& report) {
     LedgerRecord& skipped = push(LedgerRecord::Kind::kSkipped);
     skipped.first_step = skipped.last_step = report.step();
     skipped.samples = report.samples();
+    skipped.hash_sum = report.sample_hash_sum();
+    skipped.cause = std::isfinite(report.loss()) ? "NonFiniteGradient" : "NonFiniteLoss";
+    skipped.skipped_samples = samples_text(report);
   }
 }
 

@@ -16,7 +16,7 @@ struct LedgerRecord {
     kStart,     // the job begins at step `to` (above 0: it goes on from a checkpoint of an earlier job)
     kRange,     // steps first_step … last_step were committed
     kRollback,  // steps after `to` were lost; `from` was the last
-    kSkipped,   // step first_step had a non-finite gradient: its samples count, the weights did not move
+    kSkipped,   // step first_step was not finite: its samples count, the weights did not move
   };
   Kind kind = Kind::kRange;
   std::int64_t sequence = 0;  // grows by one; a range that still grows keeps its own
@@ -29,7 +29,9 @@ struct LedgerRecord {
   std::int64_t samples = 0;
   std::int64_t from = 0;
   std::int64_t to = 0;
-  std::string cause;
+  std::string cause;  // kSkipped: NonFiniteLoss or NonFiniteGradient
+  // kSkipped: the step's virtual samples with their entries' names, a JSON array such as [[17,"4ake_A"]].
+  std::string skipped_samples;
 
   bool operator==(const LedgerRecord&) const = default;
 };

@@ -53,9 +53,20 @@ void renew_lease(Clock::Steady now, const Generation& generation, const EngineOp
   if (now - generation.lease_granted >= options.lease / 3) actions.emplace_back(RenewLease{});
 }
 
+std::string validated_text(const v1::Job& job) {
+  const std::string weights =
+      job.checkpoint().empty() ? "the initial weights" : "the weights of " + job.checkpoint();
+  return job.has_val_loss() ? weights + " have val_loss " + std::to_string(job.val_loss())
+                            : weights + " were validated";
+}
+
 void finish_completed(const JobRecord& record, Actions& actions) {
   actions.emplace_back(CloseGeneration{});
   const v1::Job& job = record.job;
+  if (job.spec().loop().validate()) {
+    actions.emplace_back(ChangeState{v1::JOB_STATE_SUCCEEDED, "Validated", validated_text(job)});
+    return;
+  }
   if (!job.checkpoint().empty() && job.checkpoint_step() >= job.total_steps()) {
     actions.emplace_back(
         ChangeState{v1::JOB_STATE_SUCCEEDED, "Completed",

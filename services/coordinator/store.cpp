@@ -13,7 +13,7 @@
 namespace mdgen::coordinator {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr long kLustreMagic = 0x0BD00BD0;
 constexpr long kFuseMagic = 0x65735546;
 
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS ledger (
   generation INTEGER NOT NULL, first_step INTEGER NOT NULL, last_step INTEGER NOT NULL,
   world_size INTEGER NOT NULL, plan_digest TEXT NOT NULL, hash_sum INTEGER NOT NULL, samples INTEGER NOT NULL,
   from_step INTEGER NOT NULL, to_step INTEGER NOT NULL, cause TEXT NOT NULL,
+  skipped_samples TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (job_id, sequence)) STRICT;
 )";
 
@@ -86,7 +87,12 @@ Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_
   database_.run(kSchema);
   database_.run("INSERT OR IGNORE INTO meta VALUES ('schema_version', " + std::to_string(kSchemaVersion) +
                 "), ('epoch', 0)");
-  const std::int64_t version = database_.number("SELECT value FROM meta WHERE key = 'schema_version'");
+  std::int64_t version = database_.number("SELECT value FROM meta WHERE key = 'schema_version'");
+  if (version == 1) {  // it did not name the samples of skipped steps
+    database_.run("ALTER TABLE ledger ADD COLUMN skipped_samples TEXT NOT NULL DEFAULT ''");
+    database_.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
+    version = 2;
+  }
   if (version != kSchemaVersion)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + " has schema version " +
                                                     std::to_string(version) + "; this program knows " +
@@ -223,12 +229,12 @@ void Store::save_generation(const JobRecord& record) {
 void Store::save_ledger(const JobRecord& record) {
   if (record.ledger.pending().empty()) return;
   Statement row =
-      database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const LedgerRecord& entry : record.ledger.pending()) {
     row.bind(record.id()).bind(entry.sequence).bind(kind_number(entry.kind)).bind(entry.generation);
     row.bind(entry.first_step).bind(entry.last_step).bind(entry.world_size).bind(entry.plan_digest);
     row.bind(std::bit_cast<std::int64_t>(entry.hash_sum)).bind(entry.samples).bind(entry.from).bind(entry.to);
-    row.bind(entry.cause);
+    row.bind(entry.cause).bind(entry.skipped_samples);
     row.execute();
   }
 }
@@ -237,7 +243,7 @@ std::vector<LedgerRecord> Store::ledger(const std::string& job_id) {
   std::vector<LedgerRecord> records;
   Statement rows = database_.prepare(
       "SELECT sequence, kind, generation, first_step, last_step, world_size, plan_digest, hash_sum, samples, "
-      "from_step, to_step, cause FROM ledger WHERE job_id = ? ORDER BY sequence");
+      "from_step, to_step, cause, skipped_samples FROM ledger WHERE job_id = ? ORDER BY sequence");
   rows.bind(job_id);
   while (rows.step()) {
     LedgerRecord& record = records.emplace_back();
@@ -253,6 +259,7 @@ std::vector<LedgerRecord> Store::ledger(const std::string& job_id) {
     record.from = rows.number();
     record.to = rows.number();
     record.cause = rows.text();
+    record.skipped_samples = rows.text();
   }
   return records;
 }

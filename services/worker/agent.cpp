@@ -157,7 +157,7 @@ class AgentLoop {
       const auto environment = own_environment();
       TrainerCommand command{
           .program = program_,
-          .environment = trainer_environment(environment, assignment.threads()),
+          .environment = trainer_environment(environment, assignment.threads(), assignment.run_folder()),
           .socket = server_->trainer_end(),
           .log_file = std::filesystem::path(assignment.run_folder()) / "logs" / log_name(assignment)};
       process_ = std::make_unique<TrainerProcess>(command);

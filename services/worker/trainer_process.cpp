@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kLogWait{1000};
 constexpr std::array<std::string_view, 9> kLauncherPrefixes = {
     "OMPI_", "PMIX_", "PMI_", "ORTE_", "SLURM_", "PRTE_", "SLURMD_", "HYDRA_", "HYDI_"};
 constexpr std::string_view kThreads = "OMP_NUM_THREADS=";
+constexpr std::string_view kModelDir = "MODEL_DIR=";
 // Threads that spin at a barrier hold the CPU from the one they wait for: with other load on the machine
 // steps took 50 times as long.
 constexpr std::string_view kWaitPolicy = "OMP_WAIT_POLICY=";
@@ -92,16 +93,21 @@ pid_t spawn(const TrainerCommand& command, int output) {
 
 }  // namespace
 
-std::vector<std::string> trainer_environment(std::span<const std::string> agent, int threads) {
+std::vector<std::string> trainer_environment(std::span<const std::string> agent, int threads,
+                                             const std::string& run_folder) {
   std::vector<std::string> result;
   bool chosen = false;
   for (const std::string& one : agent) {
     const auto begins = [&one](std::string_view prefix) { return one.starts_with(prefix); };
-    if (std::any_of(kLauncherPrefixes.begin(), kLauncherPrefixes.end(), begins) || begins(kThreads)) continue;
+    if (std::any_of(kLauncherPrefixes.begin(), kLauncherPrefixes.end(), begins) || begins(kThreads) ||
+        begins(kModelDir)) {
+      continue;
+    }
     chosen = chosen || begins(kWaitPolicy);
     result.push_back(one);
   }
   if (!chosen) result.push_back(std::string(kWaitPolicy) + "PASSIVE");
+  result.push_back(std::string(kModelDir) + run_folder);
   result.push_back(std::string(kThreads) + std::to_string(std::max(threads, 1)));
   return result;
 }

@@ -16,8 +16,10 @@
 namespace mdgen::worker {
 
 // The environment of a trainer: the agent's own without what belongs to the launcher that started the agent
-// (OMPI_, PMIX_, PMI_, ORTE_, SLURM_ and their like), and with OMP_NUM_THREADS.
-std::vector<std::string> trainer_environment(std::span<const std::string> agent, int threads);
+// (OMPI_, PMIX_, PMI_, ORTE_, SLURM_ and their like), and with OMP_NUM_THREADS and MODEL_DIR: the run folder,
+// under the name that the reference gives it for whatever a run starts (parsing.py).
+std::vector<std::string> trainer_environment(std::span<const std::string> agent, int threads,
+                                             const std::string& run_folder);
 
 struct TrainerCommand {
   std::filesystem::path program;

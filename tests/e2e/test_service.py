@@ -6,6 +6,7 @@ import signal
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from service import Service, make_dataset, metrics, trainers_of, wait_for
@@ -247,3 +248,41 @@ def test_a_lost_agent_is_replaced(tmp_path, data):
         assert status["restarts"] >= 1
         assert [step for step, _, _ in losses(status)] == list(range(1, 201))
         assert not [pid for pid in orphans if os.path.exists(f"/proc/{pid}")]
+
+
+def test_validate_alone_reports_the_loss_and_trains_nothing(service, data):
+    name = "validated"
+    trained = service.wait(submit(service, data, name, 4))
+    _, before = metrics(trained["run_folder"])
+    status = service.wait(submit(service, data, name, 4, "--validate"))
+    assert (status["state"], status["reason"]) == ("SUCCEEDED", "Validated"), status["message"]
+    assert status["step"] == 4 and status["checkpoint"] == trained["checkpoint"]
+    steps, validations = metrics(trained["run_folder"])
+    assert len(steps) == 4, "nothing was trained and no line was lost"
+    assert len(validations) == len(before) + 1
+    assert validations[-1]["step"] == 4 and validations[-1]["val_loss"] == status["val_loss"]
+    assert {"val_time", "val_dur", "val_count", "trainer_step", "iter_step", "lr"} <= validations[-1].keys()
+
+    untrained = service.wait(submit(service, data, "untrained", 4, "--validate", workers=1))
+    assert untrained["state"] == "SUCCEEDED", untrained["message"]
+    assert untrained["step"] == 0 and not untrained["checkpoint"]
+    assert untrained["val_loss"] > status["val_loss"]
+    assert metrics(untrained["run_folder"])[0] == []
+
+
+def test_a_val_freq_beyond_the_epoch_is_refused_with_the_numbers(service, data):
+    status = service.wait(submit(service, data, "rare", 4, "--val_freq", 1000))
+    assert status["state"] == "FAILED"
+    assert "loop.val_freq = 1000 batches" in status["message"] and "an epoch has 3" in status["message"]
+
+
+def test_teaching_ipa_is_read_by_numpy_from_every_rank(service, data, tmp_path):
+    service.wait(submit(service, data, "teaching", 3, "--teaching_ipa", tmp_path, "--no_validate"))
+    files = sorted(tmp_path.glob("*.npy"))
+    assert len(files) == 3 * 4, "a file a sample"
+    for file in files:
+        values = np.load(file)
+        assert values.dtype == np.float32 and values.ndim == 3
+        assert values.shape[0] == 1 and values.shape[1] in (16, 24) and values.shape[2] == 32
+        assert np.isfinite(values).all()
+        assert 0 <= float(file.stem) <= 1 and file.stem == str(np.float32(file.stem))

@@ -21,3 +21,13 @@ def test_tensorboard_reads_every_point(tmp_path):
     assert [point.wall_time for point in loss] == [1_700_000_000 + step for step in range(1, 301)]
     assert [(point.step, point.value) for point in events.Scalars("val/loss")] == [(100, 0), (200, 1), (300, 2)]
     assert events.file_version == 2.0
+
+
+def test_tensorboard_reads_the_text(tmp_path):
+    subprocess.run([PROGRAM, tmp_path], check=True)
+    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    events.Reload()
+    assert events.Tags()["tensors"] == ["config/text_summary"]
+    assert events.PluginTagToContent("text").keys() == {"config/text_summary"}
+    [text] = events.Tensors("config/text_summary")
+    assert list(text.tensor_proto.string_val) == [b"    lr: 0.1\n"]

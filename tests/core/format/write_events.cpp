@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
     writer.scalar("train/loss", step, 1.0 / step, start + std::chrono::seconds(step));
     if (step % 100 == 0) writer.scalar("val/loss", step, step / 100 - 1, start + std::chrono::seconds(step));
   }
+  writer.text("config/text_summary", "    lr: 0.1\n", start);
   writer.flush();
   return 0;
 }

@@ -3,8 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+
 #include "core/checkpoint/store.h"
+#include "core/format/npy.h"
 #include "core/train/failure.h"
+#include "core/train/schedule.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/train_run.h"
 
@@ -12,6 +17,7 @@ namespace mdgen::train {
 namespace {
 
 using mdgen::testing::curve_of;
+using mdgen::testing::lines_with;
 using mdgen::testing::metrics_of;
 using mdgen::testing::run_training;
 using mdgen::testing::RunOptions;
@@ -360,6 +366,255 @@ TEST_F(LoopTest, ReaderThreads_DoNotChangeTheRun) {
   run_training(three);
   EXPECT_EQ(curve_of(none), curve_of(three));
   EXPECT_EQ(final_digests("none"), final_digests("three"));
+}
+
+TEST_F(LoopTest, SkippedSteps_NameTheirSamples) {
+  const v1::JobSpec spec = this->spec("named", {"lr=1e30", "grad_clip=0", "epochs=2"});
+  const RunResult result = run_training(spec);
+  std::size_t skipped = 0;
+  for (const v1::StepReport& step : result.observer.steps) {
+    EXPECT_EQ(step.skipped_samples_size(), step.skipped() ? step.samples() : 0);
+    for (const v1::SkippedSample& sample : step.skipped_samples()) {
+      EXPECT_LT(sample.virtual_sample(), 6U);
+      EXPECT_THAT(sample.entry(), ::testing::Not(::testing::IsEmpty()));
+    }
+    skipped += step.skipped() ? 1U : 0U;
+  }
+  EXPECT_GT(skipped, 0U);
+}
+
+TEST_F(LoopTest, SkippedStepsInARow_AreCountedAcrossAResume) {
+  const v1::JobSpec spec = this->spec("row", {"lr=1e30", "grad_clip=0", "epochs=20", "max_skipped_steps=7"});
+  RunOptions first;
+  first.stop_after = 4;
+  first.stop_checkpoint = true;
+  EXPECT_EQ(run_training(spec, first).finish.outcome(), v1::OUTCOME_STOPPED);
+  EXPECT_TRUE(metrics_of(spec).back().value("skipped", false));
+  RunOptions second;
+  second.generation = 2;
+  std::string text;
+  EXPECT_EQ(failure_of([&] { run_training(spec, second); }, text), "NonFiniteGradient");
+  EXPECT_THAT(text, HasSubstr("7 steps in a row (optim.max_skipped_steps)"));
+  std::size_t skipped = 0;
+  for (const auto& line : metrics_of(spec)) skipped += line.value("skipped", false) ? 1U : 0U;
+  EXPECT_EQ(skipped, 7U);
+}
+
+TEST_F(LoopTest, ValFreq_ValidatesInsideEpochsAndCheckpointsFollow) {
+  // A loader batch has 1 sample, a step 4: val_freq 3 is rounded up to a step.
+  const v1::JobSpec spec = this->spec(
+      "freq", {"no_validate=false", "val_freq=3", "ckpt_freq=2", "val_epoch_freq=2", "keep_last=0"});
+  const RunResult result = run_training(spec);
+  std::vector<std::int64_t> validated;
+  for (const auto& report : result.observer.validations) validated.push_back(report.step());
+  EXPECT_THAT(validated, ElementsAre(3, 4, 7, 8));
+  std::vector<std::int64_t> written;
+  for (const auto& report : result.observer.checkpoints) written.push_back(report.step());
+  EXPECT_THAT(written, ElementsAre(3, 4, 7, 8));
+}
+
+TEST_F(LoopTest, ValBatches_AreTheFirstOfTheSet) {
+  const std::vector<std::string> more = {"no_validate=false", "val_repeat=5", "epochs=1"};
+  std::vector<std::string> few = more;
+  few.emplace_back("val_batches=2");
+  const RunResult all = run_training(spec("all", more));
+  const RunResult two = run_training(spec("two", few));
+  ASSERT_THAT(two.observer.validations, SizeIs(1));
+  EXPECT_EQ(all.observer.validations[0].samples(), 5);
+  EXPECT_EQ(two.observer.validations[0].samples(), 2);
+  EXPECT_NE(two.observer.validations[0].val_loss(), all.observer.validations[0].val_loss());
+  few.emplace_back("workers.max=2");
+  const RunResult four = run_training(spec("four", few));
+  EXPECT_EQ(four.observer.validations[0].samples(), 4) << "batches of each of two workers";
+}
+
+TEST_F(LoopTest, Validate_OfARun_IsItsLastValidationAndTrainsNothing) {
+  const v1::JobSpec trained = spec("run", {"no_validate=false", "val_repeat=5"});
+  const RunResult run = run_training(trained);
+  const std::vector<std::string> weights = final_digests("run");
+  const v1::JobSpec alone = spec("run", {"no_validate=false", "val_repeat=5", "validate=true"});
+  const RunResult result = run_training(alone);
+  EXPECT_EQ(result.finish.outcome(), v1::OUTCOME_COMPLETED);
+  EXPECT_EQ(result.observer.start.first_step(), 8);
+  EXPECT_THAT(result.observer.steps, SizeIs(0));
+  EXPECT_THAT(result.observer.checkpoints, SizeIs(0));
+  ASSERT_THAT(result.observer.validations, SizeIs(1));
+  EXPECT_EQ(result.observer.validations[0].step(), 8);
+  EXPECT_EQ(result.observer.validations[0].val_loss(), run.observer.validations.back().val_loss());
+  EXPECT_EQ(final_digests("run"), weights);
+  EXPECT_THAT(lines_with(alone, "loss"), SizeIs(8));
+  EXPECT_THAT(lines_with(alone, "val_loss"), SizeIs(5));
+}
+
+TEST_F(LoopTest, Validate_WithoutACheckpoint_TakesInitialWeightsAndKeepsThem) {
+  const v1::JobSpec alone = spec("fresh", {"no_validate=false", "validate=true"});
+  const RunResult result = run_training(alone);
+  EXPECT_EQ(result.observer.start.checkpoint(), "");
+  EXPECT_EQ(result.finish.steps_applied(), 0);
+  ASSERT_THAT(result.observer.validations, SizeIs(1));
+  EXPECT_TRUE(std::isfinite(result.observer.validations[0].val_loss()));
+  EXPECT_TRUE(std::filesystem::is_empty(run_folder("fresh") / "checkpoints"));
+}
+
+TEST_F(LoopTest, Validation_IsTheSameBitsOnAnyNumberOfRanks) {
+  const std::vector<std::string> more = {"no_validate=false", "validate=true", "val_repeat=7",
+                                         "batch_size=2"};
+  std::set<double> losses;
+  for (const int ranks : {1, 2, 3}) {
+    RunOptions options;
+    options.backend = {"local", ranks};
+    const RunResult result = run_training(spec("ranks" + std::to_string(ranks), more), options);
+    ASSERT_THAT(result.observer.validations, SizeIs(1));
+    EXPECT_EQ(result.observer.validations[0].samples(), 7);
+    losses.insert(result.observer.validations[0].val_loss());
+  }
+  EXPECT_THAT(losses, SizeIs(1));
+}
+
+TEST_F(LoopTest, LearningRate_FollowsTheScheduleThroughAResumeBitForBit) {
+  const std::vector<std::string> more = {"epochs=6", "lr_schedule=cosine", "warmup_steps=3",
+                                         "lr_end_factor=0.1"};
+  const v1::JobSpec straight = spec("straight", more);
+  const RunResult whole = run_training(straight);
+  for (const v1::StepReport& step : whole.observer.steps) {
+    EXPECT_EQ(step.lr(), lr_at(straight.optim(), step.step() - 1, 12));
+  }
+  EXPECT_LT(whole.observer.steps[0].lr(), whole.observer.steps[2].lr());
+  EXPECT_NEAR(whole.observer.steps[11].lr(), 0.0003, 1e-12);
+
+  std::vector<std::string> elsewhere = more;
+  elsewhere.push_back("work_dir=" + (folder_ / "other").string());
+  const v1::JobSpec halves = spec("straight", elsewhere);
+  RunOptions first;
+  first.stop_after = 5;
+  first.stop_checkpoint = true;
+  run_training(halves, first);
+  RunOptions second;
+  second.generation = 2;
+  const RunResult resumed = run_training(halves, second);
+  EXPECT_THAT(resumed.observer.start.notes(), SizeIs(0));
+  EXPECT_EQ(curve_of(straight), curve_of(halves));
+  EXPECT_EQ(final_digests("straight"), final_digests("other/straight"));
+
+  run_training(spec("constant", {"epochs=6"}));
+  EXPECT_NE(curve_of(straight), curve_of(spec("constant", {"epochs=6"})))
+      << "the rate is used, not only told";
+}
+
+TEST_F(LoopTest, LearningRate_OfAProlongedRun_FollowsTheNewLengthAndSaysSo) {
+  run_training(spec("long", {"lr_schedule=linear"}));
+  RunOptions again;
+  again.generation = 2;
+  const RunResult result = run_training(spec("long", {"lr_schedule=linear", "epochs=6"}), again);
+  EXPECT_THAT(result.observer.start.notes(), ElementsAre(HasSubstr("now ends at step 12, not 8")));
+  ASSERT_THAT(result.observer.steps, SizeIs(4));
+  EXPECT_EQ(result.observer.steps[3].lr(), 0);
+  EXPECT_GT(result.observer.steps[0].lr(), 0);
+}
+
+TEST_F(LoopTest, EpochLines_AreMeansOverTheEpochsBatchesOfAllRanks) {
+  for (const int ranks : {1, 2}) {
+    const v1::JobSpec spec = this->spec("epochs" + std::to_string(ranks), {"print_freq=3"});
+    RunOptions options;
+    options.backend = {"local", ranks};
+    const RunResult result = run_training(spec, options);
+    const auto& steps = result.observer.steps;
+    const auto epochs = lines_with(spec, "train_loss");
+    ASSERT_THAT(epochs, SizeIs(4));
+    for (std::size_t epoch = 0; epoch < 4; ++epoch) {
+      // Micro-batches of one sample: 4 and 2 of them.
+      const double mean = (4 * steps[2 * epoch].loss() + 2 * steps[2 * epoch + 1].loss()) / 6;
+      EXPECT_NEAR(epochs[epoch]["train_loss"].get<double>(), mean, 1e-6 * mean);
+      EXPECT_EQ(epochs[epoch]["train_count"], 6);
+      EXPECT_EQ(epochs[epoch]["epoch"], epoch);
+      EXPECT_EQ(epochs[epoch]["trainer_step"], 2 * (epoch + 1));
+      EXPECT_EQ(epochs[epoch]["iter_step"], 6 * (epoch + 1));
+      EXPECT_EQ(epochs[epoch]["lr"], 0.003);
+      for (const char* name : {"train_time", "train_dur", "train_model_dur", "train_general_step_dur"}) {
+        EXPECT_GT(epochs[epoch][name].get<double>(), 0) << name;
+      }
+      EXPECT_LT(epochs[epoch]["train_time"].get<double>(), 1);
+      EXPECT_FALSE(epochs[epoch].contains("train_loss_discrete")) << "design alone has it";
+    }
+    const auto iterations = lines_with(spec, "iter_loss");
+    ASSERT_THAT(iterations, SizeIs(2));
+    EXPECT_EQ(iterations[0]["trainer_step"], 3);
+    EXPECT_EQ(iterations[0]["iter_count"], 4 + 2 + 4);
+    EXPECT_EQ(iterations[1]["iter_count"], 2 + 4 + 2);
+  }
+}
+
+TEST_F(LoopTest, EpochLines_OfAResumedRunCoverTheWholeEpoch) {
+  const std::vector<std::string> more = {"print_freq=3", "no_validate=false", "train_repeat=9", "epochs=2"};
+  const v1::JobSpec straight = spec("straight", more);
+  run_training(straight);
+  std::vector<std::string> elsewhere = more;
+  elsewhere.push_back("work_dir=" + (folder_ / "other").string());
+  const v1::JobSpec halves = spec("straight", elsewhere);
+  RunOptions first;
+  first.stop_after = 2;  // an epoch has five steps
+  first.stop_checkpoint = true;
+  run_training(halves, first);
+  RunOptions second;
+  second.generation = 2;
+  run_training(halves, second);
+  for (const char* name : {"iter", "train", "val"}) {
+    const std::string prefix = std::string(name) + "_";
+    const auto expected = lines_with(straight, prefix + "loss");
+    const auto lines = lines_with(halves, prefix + "loss");
+    ASSERT_EQ(lines.size(), expected.size()) << name;
+    ASSERT_FALSE(lines.empty());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const std::string& key :
+           {prefix + "loss", prefix + "time", prefix + "count", std::string("iter_step")}) {
+        EXPECT_EQ(lines[i][key], expected[i][key]) << key;
+      }
+    }
+  }
+}
+
+TEST_F(LoopTest, LogOut_HasALineForEveryRecord) {
+  const v1::JobSpec spec = this->spec("log", {"no_validate=false", "epochs=2", "print_freq=4"});
+  run_training(spec);
+  std::istringstream text(read_file(run_folder("log") / "log.out"));
+  std::vector<std::string> kinds;
+  for (std::string line; std::getline(text, line);) {
+    const std::size_t at = line.find("[INFO] {'");
+    ASSERT_NE(at, std::string::npos) << line;
+    kinds.push_back(line.substr(at + 9, line.find('_', at) - at - 9));
+  }
+  EXPECT_THAT(kinds, ElementsAre("train", "val", "iter", "train", "val"));
+}
+
+TEST_F(LoopTest, TeachingIpa_WritesOneFileAFlowTimeUpToTheLimit) {
+  const auto folder = folder_ / "ipa";
+  run_training(spec("ipa", {"teaching_ipa=" + folder.string(), "teaching_ipa_max=5", "epochs=1"}));
+  std::size_t files = 0;
+  std::set<std::int64_t> lengths;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    ++files;
+    EXPECT_EQ(entry.path().extension(), ".npy");
+    const double t = std::stod(entry.path().stem().string());
+    EXPECT_GE(t, 0);
+    EXPECT_LE(t, 1);
+    const format::NpyHeader header = format::read_npy_header(entry.path().string());
+    EXPECT_EQ(header.dtype, "<f4");
+    ASSERT_THAT(header.shape, SizeIs(3));
+    EXPECT_EQ(header.shape[0], 1);
+    EXPECT_EQ(header.shape[2], 16);
+    lengths.insert(header.shape[1]);
+  }
+  EXPECT_EQ(files, 5U);
+  EXPECT_EQ(lengths, (std::set<std::int64_t>{7, 8})) << "7 residues without padding, 8 of the crop";
+}
+
+TEST_F(LoopTest, TeachingIpa_TroubleDoesNotEndTheRunNorChangeIt) {
+  write_file_synced(folder_ / "file", "in the way");
+  const v1::JobSpec plain = spec("plain");
+  run_training(plain);
+  const v1::JobSpec troubled = spec("troubled", {"teaching_ipa=" + (folder_ / "file").string()});
+  EXPECT_EQ(run_training(troubled).finish.outcome(), v1::OUTCOME_COMPLETED);
+  EXPECT_EQ(curve_of(plain), curve_of(troubled));
 }
 
 }  // namespace

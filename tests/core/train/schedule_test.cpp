@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/data/plan.h"
+
 namespace mdgen::train {
 namespace {
 
@@ -85,10 +87,10 @@ v1::JobSpec spec_with_val_freq(int val_freq, int val_epoch_freq = 1) {
 
 TEST(StepsOfBatches, AreRoundedUp) {
   const v1::JobSpec spec = spec_with_val_freq(1);
-  EXPECT_EQ(steps_of_batches(spec, 1), 1);
-  EXPECT_EQ(steps_of_batches(spec, 3), 1);
-  EXPECT_EQ(steps_of_batches(spec, 4), 2);
-  EXPECT_EQ(steps_of_batches(spec, 9), 3);
+  EXPECT_EQ(data::steps_of_batches(spec, 1), 1);
+  EXPECT_EQ(data::steps_of_batches(spec, 3), 1);
+  EXPECT_EQ(data::steps_of_batches(spec, 4), 2);
+  EXPECT_EQ(data::steps_of_batches(spec, 9), 3);
 }
 
 TEST(ValidationDue, ValFreq_CountsFromTheEpochsBeginning) {

@@ -104,6 +104,27 @@ TEST(Engine, CompletedWithoutAVerifiedCheckpointIsAFailure) {
   EXPECT_EQ(run.job(run.id).reason(), "NoFinalCheckpoint");
 }
 
+TEST(Engine, ValidationAloneNeedsNoCheckpoint) {
+  World world;
+  const std::string a = world.agent("i0");
+  v1::JobSpec spec = World::spec("run", 1, 1);
+  spec.mutable_loop()->set_validate(true);
+  const std::string id = world.submit(spec);
+  world.validate(id, 0);
+  EXPECT_EQ(world.assignment(a).plan().end_step(), 0);
+  world.started(a);
+  auto report = world.event(a);
+  report.mutable_validation()->set_val_loss(0.5);
+  world.say(a, report);
+  world.finish(a, v1::OUTCOME_COMPLETED);
+  world.exit(a, 0);
+  EXPECT_EQ(world.state(id), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(world.job(id).reason(), "Validated");
+  EXPECT_EQ(world.job(id).message(), "the initial weights have val_loss 0.500000");
+  EXPECT_EQ(world.job(id).step(), 0);
+  EXPECT_EQ(world.job(id).val_loss(), 0.5);
+}
+
 TEST(Engine, ResumedJobWithNothingLeftToDoSucceeds) {
   World world;
   const std::string a = world.agent("i0");

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <utility>
+
 #include "core/base/error.h"
+#include "services/coordinator/sqlite.h"
 #include "tests/support/temp_dir.h"
 
 namespace mdgen::coordinator {
@@ -43,6 +47,11 @@ JobRecord sample_record(const std::string& id) {
   step.set_samples(3);
   step.set_sample_hash_sum(0xFFFF'FFFF'FFFF'FFFEULL);
   step.set_skipped(true);
+  step.set_loss(std::numeric_limits<double>::quiet_NaN());
+  for (const auto& [sample, entry] : {std::pair{17, "4ake_A"}, std::pair{3, "1ake_A"}}) {
+    step.add_skipped_samples()->set_virtual_sample(sample);
+    step.mutable_skipped_samples()->rbegin()->set_entry(entry);
+  }
   record.ledger.step(step);
   record.generation_unsaved = record.manifest_unsaved = true;
   return record;
@@ -78,6 +87,41 @@ TEST(Store, KeepsEverythingOfALiveJob) {
   EXPECT_EQ(read.attempts.at(1), 1);
   EXPECT_EQ(read.ledger.last_step(), 51);
   EXPECT_EQ(store.ledger("a"), written.ledger.pending());
+}
+
+// With nothing but the row: mdgenctl is not needed to know what was skipped.
+TEST(Store, ASkippedStepsRowNamesItsSamples) {
+  testing::TempDir folder;
+  const JobRecord written = sample_record("a");
+  Store(folder.path()).save({&written});
+  Database database(folder / "coordinator.db");
+  Statement row = database.prepare(
+      "SELECT first_step, last_step, samples, hash_sum, cause, skipped_samples FROM ledger WHERE kind = 3");
+  ASSERT_TRUE(row.step());
+  EXPECT_EQ(row.number(), 51);
+  EXPECT_EQ(row.number(), 51);
+  EXPECT_EQ(row.number(), 3);
+  EXPECT_EQ(row.number(), -2);
+  EXPECT_EQ(row.text(), "NonFiniteLoss");
+  EXPECT_EQ(row.text(), R"([[17,"4ake_A"],[3,"1ake_A"]])");
+}
+
+TEST(Store, AFolderOfTheFirstVersionIsTakenOver) {
+  testing::TempDir folder;
+  const JobRecord written = sample_record("a");
+  Store(folder.path()).save({&written});
+  {
+    Database old(folder / "coordinator.db");
+    old.run("ALTER TABLE ledger DROP COLUMN skipped_samples");
+    old.run("UPDATE meta SET value = 1 WHERE key = 'schema_version'");
+  }
+  Store store(folder.path());
+  const auto ledger = store.ledger("a");
+  ASSERT_EQ(ledger.size(), 3U);
+  EXPECT_EQ(ledger[2].skipped_samples, "");
+  const JobRecord more = sample_record("b");
+  store.save({&more});
+  EXPECT_EQ(store.ledger("b"), more.ledger.pending());
 }
 
 TEST(Store, AGrowingRangeReplacesItself) {

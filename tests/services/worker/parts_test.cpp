@@ -119,12 +119,14 @@ TEST(LogSink, Write_DiskHangs_DoesNotBlockTheWriter) {
 
 TEST(TrainerEnvironment, LeavesOutTheLaunchersAndSetsTheThreads) {
   const std::vector<std::string> agent = {
-      "PATH=/bin", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1", "PMI_RANK=1", "SLURM_PROCID=3",
-      "ORTE_X=1",  "OMP_NUM_THREADS=64",     "MYSLURM_X=1"};
-  EXPECT_THAT(trainer_environment(agent, 2),
-              ElementsAre("PATH=/bin", "MYSLURM_X=1", "OMP_WAIT_POLICY=PASSIVE", "OMP_NUM_THREADS=2"));
+      "PATH=/bin", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1", "PMI_RANK=1",         "SLURM_PROCID=3",
+      "ORTE_X=1",  "OMP_NUM_THREADS=64",     "MYSLURM_X=1", "MODEL_DIR=elsewhere"};
+  EXPECT_THAT(trainer_environment(agent, 2, "/runs/a"),
+              ElementsAre("PATH=/bin", "MYSLURM_X=1", "OMP_WAIT_POLICY=PASSIVE", "MODEL_DIR=/runs/a",
+                          "OMP_NUM_THREADS=2"));
   const std::vector<std::string> chosen = {"OMP_WAIT_POLICY=ACTIVE"};
-  EXPECT_THAT(trainer_environment(chosen, 1), ElementsAre("OMP_WAIT_POLICY=ACTIVE", "OMP_NUM_THREADS=1"));
+  EXPECT_THAT(trainer_environment(chosen, 1, "/r"),
+              ElementsAre("OMP_WAIT_POLICY=ACTIVE", "MODEL_DIR=/r", "OMP_NUM_THREADS=1"));
 }
 
 TEST(DeviceName, Cuda_IsTheOnlyVisibleOneElseTheLocalRanks) {
