@@ -37,8 +37,8 @@ struct PlanInputs {
 // Steps that make `batches` loader batches of each of workers.max ranks, rounded up.
 std::int64_t steps_of_batches(const v1::JobSpec& spec, std::int64_t batches);
 
-// From a resolved spec and the train manifest; no epochs when it only validates. train_batches counts batches of batch_size for each of
-// workers.max workers; what they make is rounded up to whole steps.
+// From a resolved spec and the train manifest. train_batches counts batches of batch_size for each of
+// workers.max workers; what they make is rounded up to whole steps. No epochs when the spec only validates.
 PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest);
 
 // Virtual samples of a whole validation: the validation items val_repeat times. Under overfit the training
