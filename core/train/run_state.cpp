@@ -78,7 +78,7 @@ void RunState::restore(const checkpoint::TrainState& saved) {
                      "the checkpoint holds no moving average (ema.safetensors), but optim.ema is on");
   }
   load_state_dict(*model_, saved.model);
-  adam_->load(saved.optimizer);
+  if (!saved.optimizer.empty()) adam_->load(saved.optimizer);
   if (ema_) ema_->load(saved.ema);
   progress_ = {saved.summary.step, saved.summary.epoch, saved.summary.samples};
 }

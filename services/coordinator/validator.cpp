@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/checkpoint/portable.h"
 #include "core/config/spec.h"
 #include "core/data/manifest.h"
 #include "core/data/plan.h"
@@ -9,6 +10,7 @@
 namespace mdgen::coordinator {
 
 Validated examine(const v1::JobSpec& spec) {
+  checkpoint::check_start(spec);
   data::ManifestResult found = data::build_manifest(spec);
   const data::RunPlan plan(data::plan_inputs(spec, found.manifest));
   Validated result;
