@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/base/error.h"
+#include "core/checkpoint/dtype.h"
 #include "core/checkpoint/state_file.h"
 #include "core/format/safetensors.h"
 
@@ -100,7 +101,8 @@ void write_files(const fs::path& folder, const TrainState& state) {
   write_tensors(folder / kModelFile, state.model, step);
   if (!state.ema.empty()) write_tensors(folder / kEmaFile, state.ema, step);
   write_tensors(folder / kOptimizerFile, state.optimizer, step);
-  write_state_file(folder, {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
+  write_state_file(folder,
+                   {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
 }
 
 TrainState read_files(const fs::path& folder) {

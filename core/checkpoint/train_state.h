@@ -26,9 +26,6 @@ struct TrainState {
   std::string loop_json;  // what the training loop keeps (train/loop_state.h), into state.json; may be empty
 };
 
-// "F32" -> at::kFloat. Throws Error(kDataLoss) naming `tensor` for a dtype that is none of safetensors'.
-at::ScalarType dtype_of(const std::string& tensor, const std::string& name);
-
 // A deep copy in host memory. `reuse`: an earlier snapshot whose buffers are written again (a fresh buffer
 // costs more).
 TrainState snapshot(const TrainState& live, TrainState reuse = {});

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/checkpoint/dtype.h"
 #include "core/train/failure.h"
 
 namespace mdgen::train {
@@ -39,17 +40,20 @@ std::string note_of(const Portable& portable, const v1::JobSpec& spec, std::int6
     note += "; its moving average was kept with decay " + std::to_string(*portable.ema_decay) + ", now " +
             std::to_string(spec.optim().ema_decay());
   }
-  if (!spec.optim().ema() && !portable.ema.empty()) note += "; its moving average is left behind (optim.ema is off)";
+  if (!spec.optim().ema() && !portable.ema.empty())
+    note += "; its moving average is left behind (optim.ema is off)";
   return note;
 }
 
 }  // namespace
 
-std::int64_t first_step(const Portable& portable, const std::string& plan_digest, std::int64_t steps_per_epoch) {
+std::int64_t first_step(const Portable& portable, const std::string& plan_digest,
+                        std::int64_t steps_per_epoch) {
   if (!portable.is_lightning && !portable.plan_digest.empty() && portable.plan_digest == plan_digest) {
     return portable.step;
   }
-  return portable.epochs_done * steps_per_epoch + std::clamp<std::int64_t>(portable.epoch_steps, 0, steps_per_epoch - 1);
+  return portable.epochs_done * steps_per_epoch +
+         std::clamp<std::int64_t>(portable.epoch_steps, 0, steps_per_epoch - 1);
 }
 
 checkpoint::TrainState train_state_of(const Portable& portable) {
@@ -76,8 +80,9 @@ InitialStart load_initial_checkpoint(const std::filesystem::path& path, const v1
   const std::int64_t step = first_step(portable, plan_digest, steps_per_epoch);
   if (step >= total_steps && !spec.loop().validate()) {
     throw RunFailure(ErrorCode::kFailedPrecondition, kMismatch,
-                     portable.source + " is at step " + std::to_string(step) + " of this run's plan, which has " +
-                         std::to_string(total_steps) + ": raise epochs or max_steps");
+                     portable.source + " is at step " + std::to_string(step) +
+                         " of this run's plan, which has " + std::to_string(total_steps) +
+                         ": raise epochs or max_steps");
   }
   checkpoint::TrainState saved = train_state_of(portable);
   saved.summary.step = step;

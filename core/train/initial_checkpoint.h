@@ -1,5 +1,6 @@
-// checkpoint.ckpt: where a run begins that has no checkpoint of its own. Like the reference's --ckpt it takes over
-// weights, moving average, optimizer, epoch and step count, from a Lightning file or from one of our checkpoints.
+// checkpoint.ckpt: where a run begins that has no checkpoint of its own. Like the reference's --ckpt it takes
+// over weights, moving average, optimizer, epoch and step count, from a Lightning file or from one of our
+// checkpoints.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@
 
 namespace mdgen::train {
 
-// The step that the run's own plan goes on with. A checkpoint of the same plan: its own step. Else that of the first
-// epoch that is not done; of an epoch in progress, as many steps in as were done, if the epoch has as many. A pure
-// function.
+// The step that the run's own plan goes on with. A checkpoint of the same plan: its own step. Else that of
+// the first epoch that is not done; of an epoch in progress, as many steps in as were done, if the epoch has
+// as many. A pure function.
 std::int64_t first_step(const checkpoint::Portable& portable, const std::string& plan_digest,
                         std::int64_t steps_per_epoch);
 

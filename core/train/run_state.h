@@ -43,8 +43,7 @@ class RunState {
 
   // The live tensors, not copies. Digests and spec_json are left to the caller.
   checkpoint::TrainState live() const;
-  // Takes over a checkpoint's tensors and counters; one without optimizer state leaves the optimizer as it
-  // is. Throws Error listing what does not fit.
+  // Takes over a checkpoint's tensors and counters. Throws Error listing what does not fit.
   void restore(const checkpoint::TrainState& saved);
   // SHA-256 over all tensors of live(), names, types and shapes included.
   std::string digest() const;

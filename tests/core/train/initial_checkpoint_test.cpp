@@ -50,7 +50,9 @@ class InitialCheckpoint : public ::testing::Test {
     assignments.push_back("name=" + name);
     return mdgen::testing::tiny_spec(data_, folder_.path(), assignments);
   }
-  std::filesystem::path checkpoints(const std::string& name) const { return folder_ / (name + "/checkpoints"); }
+  std::filesystem::path checkpoints(const std::string& name) const {
+    return folder_ / (name + "/checkpoints");
+  }
   Portable portable(const std::string& name) const {
     return checkpoint::read_portable(checkpoints(name), checkpoint::Contents::kAll);
   }
@@ -147,7 +149,8 @@ TEST_F(InitialCheckpoint, ManyRanks_BeginAlike) {
 
 TEST_F(InitialCheckpoint, OtherModel_IsRefusedWithEverythingListed) {
   const auto file = exported();
-  const std::string text = failure_of(spec("rest", {"ckpt=" + file.string(), "num_layers=2", "prediction=noise"}));
+  const std::string text =
+      failure_of(spec("rest", {"ckpt=" + file.string(), "num_layers=2", "prediction=noise"}));
   EXPECT_THAT(text, HasSubstr("CheckpointMismatch"));
   EXPECT_THAT(text, HasSubstr("model.num_layers: the checkpoint has 1, the job 2"));
   EXPECT_THAT(text, HasSubstr("transport.prediction: the checkpoint has velocity, the job noise"));
@@ -156,8 +159,10 @@ TEST_F(InitialCheckpoint, OtherModel_IsRefusedWithEverythingListed) {
 
 TEST_F(InitialCheckpoint, NothingLeftToDo_IsSaid) {
   const auto file = exported();
-  EXPECT_THAT(failure_of(spec("rest", {"ckpt=" + file.string(), "epochs=2"})), HasSubstr("nothing is left to do"));
-  EXPECT_THAT(failure_of(spec("rest", {"ckpt=" + file.string(), "max_steps=4"})), HasSubstr("raise epochs or max_steps"));
+  EXPECT_THAT(failure_of(spec("rest", {"ckpt=" + file.string(), "epochs=2"})),
+              HasSubstr("nothing is left to do"));
+  EXPECT_THAT(failure_of(spec("rest", {"ckpt=" + file.string(), "max_steps=4"})),
+              HasSubstr("raise epochs or max_steps"));
 }
 
 TEST_F(InitialCheckpoint, ExportOfTheAverage_IsRefusedForTraining) {
