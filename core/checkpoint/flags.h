@@ -1,4 +1,5 @@
-// A job spec as the reference's command line: the argparse.Namespace that Lightning keeps under hyper_parameters.
+// A job spec as the reference's command line: the argparse.Namespace that Lightning keeps under
+// hyper_parameters.
 #pragma once
 
 #include <string>
@@ -9,8 +10,8 @@
 
 namespace mdgen::checkpoint {
 
-// Every flag of the reference's train.py with the spec's value (None where it is unset), `ckpt` left out of account:
-// None. What only this program knows is not there.
+// Every flag of the reference's train.py with the spec's value (None where it is unset), `ckpt` left out of
+// account: None. What only this program knows is not there.
 format::PickleValue& to_namespace(format::PickleTree& tree, const v1::JobSpec& resolved);
 
 struct ImportedFlags {

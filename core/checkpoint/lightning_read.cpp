@@ -82,7 +82,8 @@ class Reader {
       if (!dict.items[i]->is(Kind::kText) || !dict.items[i + 1]->is(Kind::kTensor)) {
         result_.problems.push_back(what + ": '" + name + "' is no tensor");
       } else if (!name.starts_with(prefix)) {
-        result_.problems.push_back(what + ": unknown " + name + " (all names begin with '" + std::string(prefix) + "')");
+        result_.problems.push_back(what + ": unknown " + name + " (all names begin with '" +
+                                   std::string(prefix) + "')");
       } else {
         tensors.insert_or_assign(name.substr(prefix.size()), tensor(*dict.items[i + 1]));
       }
@@ -91,7 +92,8 @@ class Reader {
 
   void read_weights() {
     const PickleValue* weights = find({"state_dict"});
-    if (weights == nullptr || !weights->is_dict()) reject("it has no state_dict, so it is no checkpoint of Lightning");
+    if (weights == nullptr || !weights->is_dict())
+      reject("it has no state_dict, so it is no checkpoint of Lightning");
     read_tensors(*weights, kPrefix, "state_dict", result_.model);
     const PickleValue* which = find({"mdgen_weights"});
     if (which != nullptr && which->text == weights_name(Weights::kEma)) result_.weights = Weights::kEma;
@@ -120,8 +122,8 @@ class Reader {
     const bool all_batches = last != nullptr && last->integer != 0;
     result_.epochs_done = started > processed && all_batches ? started : processed;
     if (started > processed && !all_batches) {
-      result_.epoch_steps = integer({"loops", kFit, "epoch_loop.automatic_optimization.optim_progress", "optimizer",
-                                     "step", "current", "completed"},
+      result_.epoch_steps = integer({"loops", kFit, "epoch_loop.automatic_optimization.optim_progress",
+                                     "optimizer", "step", "current", "completed"},
                                     0);
     }
   }
@@ -160,7 +162,8 @@ class Reader {
     for (const char* moment : {"exp_avg", "exp_avg_sq"}) {
       const PickleValue* value = slot.find(moment);
       if (value == nullptr || !value->is(Kind::kTensor)) {
-        result_.problems.push_back("optimizer_states: " + name + " has no " + moment + "; only Adam's state is read");
+        result_.problems.push_back("optimizer_states: " + name + " has no " + moment +
+                                   "; only Adam's state is read");
         continue;
       }
       result_.optimizer.insert_or_assign(std::string(moment) + "." + name, tensor(*value));
@@ -172,7 +175,8 @@ class Reader {
   // A number, or a scalar float tensor as PyTorch keeps it since 1.12.
   std::int64_t step_count(const PickleValue* step) {
     if (step != nullptr && step->is(Kind::kInt)) return step->integer;
-    if (step == nullptr || !step->is(Kind::kTensor) || step->tensor->dtype != "F32" || !step->tensor->shape.empty()) {
+    if (step == nullptr || !step->is(Kind::kTensor) || step->tensor->dtype != "F32" ||
+        !step->tensor->shape.empty()) {
       result_.problems.push_back("optimizer_states: a step count is no number");
       return 0;
     }

@@ -28,8 +28,9 @@ class Writer {
     tree_.put(root, "epoch", tree_.integer(std::max<std::int64_t>(0, epochs_begun() - 1)));
     tree_.put(root, "global_step", tree_.integer(portable_.optimizer_steps));
     tree_.put(root, "pytorch-lightning_version", tree_.text(kLightningVersion));
-    tree_.put(root, "state_dict",
-              tensors(weights == Weights::kEma ? portable_.ema : portable_.model, "model.", Kind::kOrderedDict));
+    tree_.put(
+        root, "state_dict",
+        tensors(weights == Weights::kEma ? portable_.ema : portable_.model, "model.", Kind::kOrderedDict));
     if (is_whole) {
       tree_.put(root, "loops", loops());
       tree_.put(root, "callbacks", tree_.dict());
@@ -163,7 +164,8 @@ class Writer {
     return dict;
   }
 
-  // After an epoch's end all its counters but `completed` have moved on, as where Lightning's ModelCheckpoint writes.
+  // After an epoch's end all its counters but `completed` have moved on, as where Lightning's ModelCheckpoint
+  // writes.
   PickleValue& epochs() {
     const auto counters = [&]() -> PickleValue& {
       PickleValue& dict = tree_.dict();
@@ -206,7 +208,8 @@ class Writer {
     tree_.put(loop, "epoch_loop.automatic_optimization.state_dict", tree_.dict());
     tree_.put(loop, "epoch_loop.automatic_optimization.optim_progress", optimizer_progress());
     tree_.put(loop, "epoch_loop.manual_optimization.state_dict", tree_.dict());
-    tree_.put(loop, "epoch_loop.manual_optimization.optim_step_progress", progress({"ready", "completed"}, 0, 0));
+    tree_.put(loop, "epoch_loop.manual_optimization.optim_step_progress",
+              progress({"ready", "completed"}, 0, 0));
     tree_.put(loop, "epoch_loop.val_loop.state_dict", val);
     tree_.put(loop, "epoch_loop.val_loop.batch_progress", batches(0, 0, false));
     tree_.put(loop, "epoch_progress", epochs());
@@ -253,7 +256,8 @@ void write_lightning(const Portable& portable, const std::filesystem::path& file
   }
   const std::vector<std::string> problems = own_misfits(portable);
   if (!problems.empty()) {
-    throw Error(ErrorCode::kDataLoss, portable.source + " does not fit its own spec: " + join(problems, "; "));
+    throw Error(ErrorCode::kDataLoss,
+                portable.source + " does not fit its own spec: " + join(problems, "; "));
   }
   Writer(portable).run(file, weights);
 }

@@ -88,7 +88,8 @@ class Builder {
   void attention(const std::string& at) {
     parameter(at + "attn.bias_k", {1, 1, dim_});
     parameter(at + "attn.bias_v", {1, 1, dim_});
-    for (const char* name : {"k_proj", "v_proj", "q_proj", "out_proj"}) linear(at + "attn." + name, dim_, dim_);
+    for (const char* name : {"k_proj", "v_proj", "q_proj", "out_proj"})
+      linear(at + "attn." + name, dim_, dim_);
     if (!model_.no_rope()) buffer(at + "attn.rot_emb.inv_freq", {dim_ / model_.mha_heads() / 2});
   }
 

@@ -1,6 +1,6 @@
-// The tensors of the reference's LatentMDGenModel, from the job spec alone: names, shapes and order of its state_dict.
-// The order of the learned ones is that of Lightning's optimizer state, which knows parameters by number only.
-// No LibTorch: what reads and writes checkpoints need not build a model.
+// The tensors of the reference's LatentMDGenModel, from the job spec alone: names, shapes and order of its
+// state_dict. The order of the learned ones is that of Lightning's optimizer state, which knows parameters by
+// number only. No LibTorch: what reads and writes checkpoints need not build a model.
 #pragma once
 
 #include <cstdint>

@@ -19,16 +19,35 @@ namespace fs = std::filesystem;
 namespace {
 
 // What decides which function the weights are the weights of, beside their shapes.
-constexpr std::array kMode = {"model.sim_condition", "model.tps_condition", "model.inpainting",
-                              "model.dynamic_mpnn",  "model.mpnn",          "model.cond_interval",
-                              "model.design",        "model.design_key_frames", "model.no_aa_emb",
-                              "model.no_torsion",    "model.no_design_torsion", "model.no_offsets",
-                              "model.no_frames",     "model.num_layers",    "model.embed_dim",
-                              "model.mha_heads",     "model.ipa_heads",     "model.ipa_head_dim",
-                              "model.ipa_qk",        "model.ipa_v",         "model.time_multiplier",
-                              "model.prepend_ipa",   "model.interleave_ipa", "model.abs_pos_emb",
-                              "model.abs_time_emb",  "model.no_rope",       "model.hyena",
-                              "transport.path_type", "transport.prediction"};
+constexpr std::array kMode = {"model.sim_condition",
+                              "model.tps_condition",
+                              "model.inpainting",
+                              "model.dynamic_mpnn",
+                              "model.mpnn",
+                              "model.cond_interval",
+                              "model.design",
+                              "model.design_key_frames",
+                              "model.no_aa_emb",
+                              "model.no_torsion",
+                              "model.no_design_torsion",
+                              "model.no_offsets",
+                              "model.no_frames",
+                              "model.num_layers",
+                              "model.embed_dim",
+                              "model.mha_heads",
+                              "model.ipa_heads",
+                              "model.ipa_head_dim",
+                              "model.ipa_qk",
+                              "model.ipa_v",
+                              "model.time_multiplier",
+                              "model.prepend_ipa",
+                              "model.interleave_ipa",
+                              "model.abs_pos_emb",
+                              "model.abs_time_emb",
+                              "model.no_rope",
+                              "model.hyena",
+                              "transport.path_type",
+                              "transport.prediction"};
 
 bool is_checkpoint(const fs::path& folder) { return fs::exists(folder / kStateFile); }
 
@@ -85,13 +104,15 @@ std::string text_of(const v1::JobSpec& spec, const config::Field& field) {
   return value ? config::value_text(*value) : "unset";
 }
 
-void compare_modes(const Portable& portable, const v1::JobSpec& resolved, std::vector<std::string>& problems) {
+void compare_modes(const Portable& portable, const v1::JobSpec& resolved,
+                   std::vector<std::string>& problems) {
   for (const char* key : kMode) {
     const config::Field* field = config::Schema::get().by_key(key);
     if (field == nullptr) throw Error(ErrorCode::kInternal, std::string("the schema has no field ") + key);
     const std::string theirs = text_of(portable.spec, *field);
     const std::string ours = text_of(resolved, *field);
-    if (theirs != ours) problems.push_back(std::string(key) + ": the checkpoint has " + theirs + ", the job " + ours);
+    if (theirs != ours)
+      problems.push_back(std::string(key) + ": the checkpoint has " + theirs + ", the job " + ours);
   }
   const bool differs_by_compat = resolved.model().hyena() || resolved.model().no_rope();
   if (differs_by_compat && portable.spec.reference_compat() != resolved.reference_compat()) {
@@ -101,13 +122,15 @@ void compare_modes(const Portable& portable, const v1::JobSpec& resolved, std::v
   }
 }
 
-void compare_optimizer(const Portable& portable, const ModelLayout& layout, std::vector<std::string>& problems) {
+void compare_optimizer(const Portable& portable, const ModelLayout& layout,
+                       std::vector<std::string>& problems) {
   ModelLayout expected;
   for (const LayoutTensor& tensor : layout) {
     if (tensor.role != LayoutTensor::Role::kParameter) continue;
     for (const char* moment : {"exp_avg.", "exp_avg_sq."}) {
       // A parameter that never had a gradient has no moments.
-      if (portable.optimizer.contains(moment + tensor.name)) expected.push_back({moment + tensor.name, tensor.shape});
+      if (portable.optimizer.contains(moment + tensor.name))
+        expected.push_back({moment + tensor.name, tensor.shape});
     }
   }
   PortableTensors moments;
@@ -116,7 +139,8 @@ void compare_optimizer(const Portable& portable, const ModelLayout& layout, std:
   compare_with_layout("optimizer state", expected, moments, problems);
 }
 
-void compare_tensors(const Portable& portable, const ModelLayout& layout, std::vector<std::string>& problems) {
+void compare_tensors(const Portable& portable, const ModelLayout& layout,
+                     std::vector<std::string>& problems) {
   compare_with_layout("weights", layout, portable.model, problems);
   if (!portable.ema.empty()) compare_with_layout("moving average", layout, portable.ema, problems);
   if (!portable.optimizer.empty()) compare_optimizer(portable, layout, problems);
@@ -140,8 +164,8 @@ void compare_with_layout(const std::string& what, const ModelLayout& layout, con
     if (found == tensors.end()) {
       if (wanted.role != LayoutTensor::Role::kTied) problems.push_back(what + ": missing " + wanted.name);
     } else if (found->second.shape != wanted.shape) {
-      problems.push_back(what + ": " + wanted.name + " has shape " + shape_text(found->second.shape) + ", not " +
-                         shape_text(wanted.shape));
+      problems.push_back(what + ": " + wanted.name + " has shape " + shape_text(found->second.shape) +
+                         ", not " + shape_text(wanted.shape));
     }
   }
   for (const auto& [name, tensor] : tensors)
@@ -149,7 +173,8 @@ void compare_with_layout(const std::string& what, const ModelLayout& layout, con
 }
 
 Portable read_portable(const fs::path& path, Contents contents, const v1::JobSpec* fallback) {
-  if (!fs::exists(path)) throw Error(ErrorCode::kNotFound, path.string() + ": there is no such file or folder");
+  if (!fs::exists(path))
+    throw Error(ErrorCode::kNotFound, path.string() + ": there is no such file or folder");
   if (!fs::is_directory(path)) return read_lightning(path, contents, fallback);
   return read_own(is_checkpoint(path) ? path : newest_below(path));
 }
@@ -169,13 +194,15 @@ std::vector<std::string> misfits(const Portable& portable, const v1::JobSpec& re
     problems.push_back("optim.ema is on, but the checkpoint holds no moving average");
   }
   if (portable.optimizer.empty()) {
-    problems.push_back("it holds no optimizer state" +
-                       std::string(portable.weights == Weights::kEma ? " (it was exported with --weights ema)" : "") +
-                       ": training cannot go on from it");
+    problems.push_back(
+        "it holds no optimizer state" +
+        std::string(portable.weights == Weights::kEma ? " (it was exported with --weights ema)" : "") +
+        ": training cannot go on from it");
   }
   if (portable.epochs_done >= resolved.loop().epochs()) {
-    problems.push_back("it has " + std::to_string(portable.epochs_done) + " epochs behind it, loop.epochs is " +
-                       std::to_string(resolved.loop().epochs()) + ": nothing is left to do");
+    problems.push_back("it has " + std::to_string(portable.epochs_done) +
+                       " epochs behind it, loop.epochs is " + std::to_string(resolved.loop().epochs()) +
+                       ": nothing is left to do");
   }
   return problems;
 }
@@ -198,7 +225,8 @@ fs::path write_folder(const Portable& portable, const fs::path& folder) {
   const auto write = [&](const fs::path& file, const PortableTensors& tensors) {
     if (tensors.empty()) return;
     std::vector<format::TensorBytes> bytes;
-    for (const auto& [name, tensor] : tensors) bytes.push_back({name, tensor.dtype, tensor.shape, tensor.data});
+    for (const auto& [name, tensor] : tensors)
+      bytes.push_back({name, tensor.dtype, tensor.shape, tensor.data});
     format::write_safetensors(file, bytes,
                               {{"format", "pt"}, {"step", std::to_string(portable.optimizer_steps)}});
   };
@@ -209,12 +237,13 @@ fs::path write_folder(const Portable& portable, const fs::path& folder) {
                    .epoch_steps = portable.epoch_steps};
   state.spec_json = config::to_json(portable.spec);
   state.weights = weights_name(portable.weights);
-  return publish(folder, {.step = state.summary.step, .generation = 0}, state.summary, [&](const fs::path& into) {
-    write(into / kModelFile, portable.model);
-    write(into / kEmaFile, portable.ema);
-    write(into / kOptimizerFile, portable.optimizer);
-    write_state_file(into, state);
-  });
+  return publish(folder, {.step = state.summary.step, .generation = 0}, state.summary,
+                 [&](const fs::path& into) {
+                   write(into / kModelFile, portable.model);
+                   write(into / kEmaFile, portable.ema);
+                   write(into / kOptimizerFile, portable.optimizer);
+                   write_state_file(into, state);
+                 });
 }
 
 }  // namespace mdgen::checkpoint

@@ -1,5 +1,5 @@
-// A checkpoint as bare tensors with their names: what Lightning's files and our folders have in common. Reading,
-// comparing with a job's spec, and writing either form need no LibTorch.
+// A checkpoint as bare tensors with their names: what Lightning's files and our folders have in common.
+// Reading, comparing with a job's spec, and writing either form need no LibTorch.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +29,9 @@ enum class Weights { kRaw, kEma };
 const char* weights_name(Weights weights);  // "raw", "ema"
 
 struct Portable {
-  std::string source;        // the file or folder, for texts
+  std::string source;  // the file or folder, for texts
   bool is_lightning = false;
-  v1::JobSpec spec;          // what it was trained with, defaults filled in; see has_spec
+  v1::JobSpec spec;  // what it was trained with, defaults filled in; see has_spec
   bool has_spec = false;
   std::vector<std::string> notes;     // flags that were not understood, …
   std::vector<std::string> problems;  // what does not fit even its own spec
@@ -51,20 +51,22 @@ struct Portable {
 
 enum class Contents { kHeaders, kAll };
 
-// `path`: a Lightning file, one of our checkpoint folders, a folder of those or a run folder (then the newest one
-// that verifies). `fallback` tells the layout of a Lightning file without hyper-parameters. Throws Error naming the
-// path.
-Portable read_portable(const std::filesystem::path& path, Contents contents, const v1::JobSpec* fallback = nullptr);
+// `path`: a Lightning file, one of our checkpoint folders, a folder of those or a run folder (then the newest
+// one that verifies). `fallback` tells the layout of a Lightning file without hyper-parameters. Throws Error
+// naming the path.
+Portable read_portable(const std::filesystem::path& path, Contents contents,
+                       const v1::JobSpec* fallback = nullptr);
 
-// What keeps a run of `resolved` from going on from this checkpoint, a line each: missing, unknown and misshapen
-// tensors, other modes and sizes, no optimizer state, no moving average, epochs that are done already.
+// What keeps a run of `resolved` from going on from this checkpoint, a line each: missing, unknown and
+// misshapen tensors, other modes and sizes, no optimizer state, no moving average, epochs that are done
+// already.
 std::vector<std::string> misfits(const Portable& portable, const v1::JobSpec& resolved);
 
 // The same against what it says it was trained with: tensors alone.
 std::vector<std::string> own_misfits(const Portable& portable);
 
-// Throws Error(kInvalidArgument) with everything that misfits() finds for checkpoint.ckpt; nothing when the spec names
-// none, or when the run folder has checkpoints of its own, which win.
+// Throws Error(kInvalidArgument) with everything that misfits() finds for checkpoint.ckpt; nothing when the
+// spec names none, or when the run folder has checkpoints of its own, which win.
 void check_start(const v1::JobSpec& resolved);
 
 // A checkpoint folder below `folder` that programs take like one of a run; generation 0. Returns its path.

@@ -17,15 +17,15 @@ constexpr int kStateVersion = 1;
 void write_state_file(const std::filesystem::path& folder, const StateFile& state) {
   const Summary& summary = state.summary;
   Json json = {{"version", kStateVersion},
-                     {"step", summary.step},
-                     {"epoch", summary.epoch},
-                     {"epochs_done", summary.epochs_done},
-                     {"epoch_steps", summary.epoch_steps},
-                     {"samples", summary.samples},
-                     {"weights", state.weights},
-                     {"spec_digest", summary.spec_digest},
-                     {"plan_digest", summary.plan_digest},
-                     {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
+               {"step", summary.step},
+               {"epoch", summary.epoch},
+               {"epochs_done", summary.epochs_done},
+               {"epoch_steps", summary.epoch_steps},
+               {"samples", summary.samples},
+               {"weights", state.weights},
+               {"spec_digest", summary.spec_digest},
+               {"plan_digest", summary.plan_digest},
+               {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
   if (!state.loop_json.empty()) json["loop"] = Json::parse(state.loop_json);
   write_file_synced(folder / kStateFile, json.dump(2) + "\n");
 }

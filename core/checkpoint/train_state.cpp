@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/base/error.h"
+#include "core/checkpoint/dtype.h"
 #include "core/checkpoint/state_file.h"
 #include "core/format/safetensors.h"
 
@@ -33,12 +34,6 @@ const char* dtype_name(const std::string& tensor, at::ScalarType type) {
   throw Error(ErrorCode::kInternal, "tensor " + tensor + " has a dtype that a checkpoint cannot hold");
 }
 
-at::ScalarType dtype_of(const fs::path& file, const std::string& tensor, const std::string& name) {
-  for (const DtypeName& entry : kDtypes)
-    if (name == entry.name) return entry.type;
-  throw Error(ErrorCode::kDataLoss, file.string() + ": tensor " + tensor + " has the unknown dtype " + name);
-}
-
 void write_tensors(const fs::path& file, const Tensors& tensors, std::int64_t step) {
   std::vector<at::Tensor> host;  // keeps the bytes alive
   std::vector<format::TensorBytes> bytes;
@@ -56,7 +51,7 @@ Tensors read_tensors(const fs::path& file) {
   const format::SafetensorsFile source(file);
   Tensors tensors;
   for (const auto& [name, info] : source.tensors()) {
-    const at::Tensor tensor = at::empty(info.shape, dtype_of(file, name, info.dtype));
+    const at::Tensor tensor = at::empty(info.shape, dtype_of(file.string() + ": " + name, info.dtype));
     const auto bytes = source.bytes(name);
     if (bytes.size() != tensor.nbytes())
       throw Error(ErrorCode::kDataLoss,
@@ -86,6 +81,12 @@ Tensors copy_tensors(const Tensors& live, Tensors reuse) {
 
 }  // namespace
 
+at::ScalarType dtype_of(const std::string& tensor, const std::string& name) {
+  for (const DtypeName& entry : kDtypes)
+    if (name == entry.name) return entry.type;
+  throw Error(ErrorCode::kDataLoss, tensor + " has the unknown dtype " + name);
+}
+
 TrainState snapshot(const TrainState& live, TrainState reuse) {
   return {copy_tensors(live.model, std::move(reuse.model)),
           copy_tensors(live.ema, std::move(reuse.ema)),
@@ -100,7 +101,8 @@ void write_files(const fs::path& folder, const TrainState& state) {
   write_tensors(folder / kModelFile, state.model, step);
   if (!state.ema.empty()) write_tensors(folder / kEmaFile, state.ema, step);
   write_tensors(folder / kOptimizerFile, state.optimizer, step);
-  write_state_file(folder, {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
+  write_state_file(folder,
+                   {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
 }
 
 TrainState read_files(const fs::path& folder) {

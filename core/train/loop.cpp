@@ -259,6 +259,8 @@ void Run::write_checkpoint() {
   checkpoint::TrainState live = state_.live();
   live.summary.spec_digest = spec_digest_;
   live.summary.plan_digest = plan_digest_;
+  live.summary.epochs_done = applied() / plan_.steps_per_epoch();
+  live.summary.epoch_steps = applied() % plan_.steps_per_epoch();
   live.spec_json = config::to_json(spec_);
   live.loop_json = to_json(loop_);
   outputs_->checkpoint(live);

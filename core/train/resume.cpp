@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/spec.h"
+#include "core/data/plan.h"
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
+#include "core/train/initial_checkpoint.h"
 #include "mdgen/v1/options.pb.h"
 
 namespace mdgen::train {
@@ -47,7 +49,11 @@ json choose(const v1::Assignment& assignment, const std::string& plan_digest) {
     throw RunFailure(failure.code(), failure.reason(),
                      failure.what() + explain_mismatch(saved.spec_json, assignment.spec()));
   }
-  return {{"folder", folder}, {"notes", notes}};
+  std::string initial;
+  if (folder.empty() && !assignment.spec().checkpoint().ckpt().empty()) {
+    initial = check_initial_checkpoint(assignment.spec()).string();
+  }
+  return {{"folder", folder}, {"notes", notes}, {"initial", initial}};
 }
 
 }  // namespace
@@ -106,6 +112,13 @@ Start resume(const v1::Assignment& assignment, const std::string& plan_digest, R
     state.restore(saved);
     start.loop_json = saved.loop_json;
     start.step = state.progress().steps;
+  }
+  if (const auto initial = choice["initial"].get<std::string>(); !initial.empty()) {
+    const data::RunPlan plan(data::plan_inputs(assignment.spec(), assignment.manifest()));
+    InitialStart begun = load_initial_checkpoint(initial, assignment.spec(), plan_digest,
+                                                 plan.steps_per_epoch(), plan.total_steps(), state);
+    start.step = begun.step;
+    start.notes.push_back(std::move(begun.note));
   }
   const std::int64_t planned = assignment.plan().first_step();
   if (planned >= 0 && planned != start.step) {

@@ -42,8 +42,9 @@ struct Start {
   std::string loop_json;             // the checkpoint's, see loop_state.h
 };
 
-// Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`.
-// Throws on every rank alike. Every rank must call it.
+// Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`. A
+// run without one begins with checkpoint.ckpt, if that is given (initial_checkpoint.h): `checkpoint` stays
+// empty then, since it is none of this run's. Throws on every rank alike. Every rank must call it.
 Start resume(const v1::Assignment& assignment, const std::string& plan_digest, RunState& state,
              comm::Collective& collective, at::Device device);
 

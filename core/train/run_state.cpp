@@ -126,7 +126,7 @@ void RunState::restore(const checkpoint::TrainState& saved) {
   if (scaler_ && scale && tracker) {
     scaler_->restore(scale.mapped().item<float>(), tracker.mapped().item<std::int64_t>());
   }
-  adam_->load(optimizer);
+  if (!optimizer.empty()) adam_->load(optimizer);
   if (ema_) ema_->load(saved.ema);
   progress_ = {saved.summary.step, saved.summary.epoch, saved.summary.samples};
 }

@@ -46,11 +46,11 @@ ExitCode export_checkpoint(const Options& options, const Surroundings& world) {
   checkpoint::write_lightning(portable, file, weights);
   warn(portable, world);
   const bool resumes = weights == Weights::kRaw && !portable.optimizer.empty();
-  const std::string content =
-      weights == Weights::kEma ? "the moving average's weights; to sample from"
-      : resumes ? "raw weights, " + std::string(portable.ema.empty() ? "" : "moving average, ") +
-                      "optimizer; to train on"
-                : "raw weights; to sample from";
+  const std::string content = weights == Weights::kEma ? "the moving average's weights; to sample from"
+                              : resumes                ? "raw weights, " +
+                                              std::string(portable.ema.empty() ? "" : "moving average, ") +
+                                              "optimizer; to train on"
+                                        : "raw weights; to sample from";
   print({{"file", file.string()},
          {"source", portable.source},
          {"weights", options.weights},
@@ -69,8 +69,9 @@ ExitCode import_checkpoint(const Options& options, const Surroundings& world) {
   const fs::path folder = fs::weakly_canonical(world.current_folder / options.out);
   const Portable portable = checkpoint::read_portable(file, checkpoint::Contents::kAll);
   if (!portable.has_spec) {
-    throw Error(ErrorCode::kInvalidArgument,
-                file.string() + " holds no hyper_parameters, so its model is not known; train on with --ckpt");
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        file.string() + " holds no hyper_parameters, so its model is not known; train on with --ckpt");
   }
   if (const std::vector<std::string> problems = checkpoint::own_misfits(portable); !problems.empty()) {
     throw Error(ErrorCode::kDataLoss, file.string() + " does not fit its own flags: " + join(problems, "; "));

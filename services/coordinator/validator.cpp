@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/checkpoint/portable.h"
 #include "core/config/spec.h"
 #include "core/data/manifest.h"
 #include "core/data/plan.h"
@@ -27,6 +28,7 @@ void check_val_freq(const v1::JobSpec& spec, const data::RunPlan& plan) {
 }  // namespace
 
 Validated examine(const v1::JobSpec& spec) {
+  checkpoint::check_start(spec);
   data::ManifestResult found = data::build_manifest(spec);
   const data::RunPlan plan(data::plan_inputs(spec, found.manifest));
   check_val_freq(spec, plan);

@@ -6,7 +6,8 @@
 
 namespace mdgen::coordinator {
 
-// Reads both splits and every array's header. Throws Error(kInvalidArgument) listing every problem.
+// Reads both splits, every array's header and those of checkpoint.ckpt. Throws Error(kInvalidArgument)
+// listing every problem.
 Validated examine(const v1::JobSpec& spec);
 
 }  // namespace mdgen::coordinator

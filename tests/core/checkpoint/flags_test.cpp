@@ -62,7 +62,8 @@ TEST(Flags, OfAnySpec_TheNamespaceHasEveryFlagOfTheReferenceAndNoOther) {
 TEST(Flags, UnsetValues_AreNone_AndTheSuffixIsEmptyText) {
   PickleTree tree;
   const PickleValue& args = to_namespace(tree, config::default_spec());
-  for (const char* name : {"ckpt", "overfit_peptide", "train_batches", "val_freq", "frame_interval", "cond_interval"})
+  for (const char* name :
+       {"ckpt", "overfit_peptide", "train_batches", "val_freq", "frame_interval", "cond_interval"})
     EXPECT_TRUE(args.find(name)->is(Kind::kNone)) << name;
   EXPECT_TRUE(args.find("suffix")->is(Kind::kText));
   EXPECT_TRUE(args.find("epochs")->is(Kind::kInt));
@@ -103,8 +104,8 @@ TEST(Flags, UnknownAndImpossibleOnes_AreListed) {
 
 TEST(Flags, FalseWhereAnOlderNamespaceHadNothing_MeansUnset) {
   PickleTree tree;
-  const ImportedFlags flags =
-      from_namespace(to_pickle_namespace(tree, Json{{"cond_interval", false}, {"ckpt", "old.ckpt"}, {"precision", 32}}));
+  const ImportedFlags flags = from_namespace(
+      to_pickle_namespace(tree, Json{{"cond_interval", false}, {"ckpt", "old.ckpt"}, {"precision", 32}}));
   EXPECT_THAT(flags.wrong, IsEmpty());
   EXPECT_FALSE(flags.spec.model().has_cond_interval());
   EXPECT_EQ(flags.spec.checkpoint().ckpt(), "");

@@ -12,12 +12,12 @@
 namespace mdgen::checkpoint {
 namespace {
 
-using testing::portable_of;
-using testing::small_spec;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::portable_of;
+using testing::small_spec;
 
 void expect_equal(const PortableTensors& a, const PortableTensors& b) {
   ASSERT_EQ(a.size(), b.size());
@@ -93,7 +93,9 @@ TEST_F(PortableTest, RunFolder_GivesItsNewestGoodCheckpoint) {
   EXPECT_EQ(read_portable(dir / "run", Contents::kHeaders).optimizer_steps, 40);
 }
 
-TEST_F(PortableTest, EqualSpec_Fits) { EXPECT_THAT(misfits(portable_of(small_spec()), small_spec()), IsEmpty()); }
+TEST_F(PortableTest, EqualSpec_Fits) {
+  EXPECT_THAT(misfits(portable_of(small_spec()), small_spec()), IsEmpty());
+}
 
 TEST_F(PortableTest, OtherModesAndSizes_AreListedAllAtOnce) {
   v1::JobSpec other = small_spec();
@@ -127,7 +129,8 @@ TEST_F(PortableTest, WhatTrainingNeeds_IsAskedFor) {
   v1::JobSpec spec = small_spec();
   spec.mutable_loop()->set_epochs(2);
   EXPECT_THAT(misfits(portable, spec),
-              ElementsAre(HasSubstr("no moving average"), HasSubstr("no optimizer state"), HasSubstr("2 epochs behind")));
+              ElementsAre(HasSubstr("no moving average"), HasSubstr("no optimizer state"),
+                          HasSubstr("2 epochs behind")));
   spec.mutable_loop()->set_validate(true);
   EXPECT_THAT(misfits(portable, spec), IsEmpty());
 }
@@ -157,7 +160,8 @@ TEST_F(PortableTest, CheckStart_NamesTheFileAndEverything) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    for (const char* part : {"a.ckpt", "model.num_layers", "model.hyena", "missing layers.1.fc1.weight", "optimizer_states"})
+    for (const char* part :
+         {"a.ckpt", "model.num_layers", "model.hyena", "missing layers.1.fc1.weight", "optimizer_states"})
       EXPECT_THAT(error.what(), HasSubstr(part));
   }
   spec.mutable_checkpoint()->set_ckpt((dir / "absent.ckpt").string());
