@@ -78,7 +78,8 @@ at::Tensor start(const objective::Prepared& prepared, const data::Batch& batch, 
   return at::cat({noise, simplex}, -1);
 }
 
-OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0, const at::Tensor& counted) {
+OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0, const at::Tensor& counted,
+                std::int64_t max_steps) {
   const v1::TransportSpec& how = spec.transport();
   const auto [begin, end] =
       transport::sampling_time_range(transport::path_type(how), transport::prediction_type(how));
@@ -87,7 +88,8 @@ OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0,
   Dopri5Options options{.rtol = how.ode_rtol(),
                         .atol = how.ode_atol(),
                         .norm = batch_norm ? ErrorNorm::kBatch : ErrorNorm::kSample,
-                        .counted = counted};
+                        .counted = counted,
+                        .max_steps = max_steps};
   return dopri5(flow, x0, begin, end, options);
 }
 
@@ -115,7 +117,8 @@ Sampled sequence_alone(model::LatentModel& model, const data::Batch& batch,
 
 }  // namespace
 
-Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch) {
+Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch,
+               std::int64_t max_steps) {
   const torch::NoGradGuard no_grad;
   const v1::ModelSpec& what = spec.model();
   const objective::Prepared prepared = objective::prepare(batch, spec);
@@ -123,7 +126,8 @@ Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::B
   if (what.mpnn() || what.dynamic_mpnn()) return sequence_alone(model, batch, prepared);
 
   OdeResult flown =
-      solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()), given.mask.unsqueeze(-1));
+      solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()),
+            given.mask.unsqueeze(-1), max_steps);
   Sampled out;
   out.latents = flown.x;
   out.evaluations = flown.evaluations;

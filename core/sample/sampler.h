@@ -30,8 +30,10 @@ struct Sampled {
 // norm come from spec.transport; reference_compat forces the batch's norm, and under design atoms of the
 // given sequence, as the reference. The model's mode and weights are the caller's. No gradients are kept.
 //
-// mpnn and dynamic_mpnn ask the model once, at t = 1, for the sequence; atom14 is the given structure. Throws
-// Error: what the solvers and prepare() throw, and kInvalidArgument for noise of another shape.
-Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch);
+// `max_steps`: of dopri5, for one sample. mpnn and dynamic_mpnn ask the model once, at t = 1, for the
+// sequence; atom14 is the given structure. Throws Error: what the solvers and prepare() throw, and
+// kInvalidArgument for noise of another shape.
+Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch,
+               std::int64_t max_steps = 100000);
 
 }  // namespace mdgen::sample

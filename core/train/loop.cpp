@@ -14,6 +14,7 @@
 #include "core/objective/objective.h"
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
+#include "core/train/inference.h"
 #include "core/train/lease.h"
 #include "core/train/log_record.h"
 #include "core/train/loop_state.h"
@@ -234,7 +235,12 @@ void Run::validate_now(std::int64_t epoch) {
   phase(v1::TRAINER_PHASE_VALIDATE);
   const std::int64_t samples =
       validated_samples(spec_, data::validation_samples(spec_, assignment_.manifest()));
-  const ValidationResult result = validate(spec_, state_, *val_data_, samples, collective_, device_, clock_);
+  BatchVisitor visit;
+  if (inference_due(spec_, epoch)) {
+    visit = sample_first_batches(spec_, assignment_.run_folder(), epoch, state_.model());
+  }
+  const ValidationResult result =
+      validate(spec_, state_, *val_data_, samples, collective_, device_, clock_, visit);
   loop_.batches += result.batches.batches();
   if (!outputs_) return;
   LogRecord record = record_of("val", epoch, result.batches);
