@@ -1,0 +1,16 @@
+#include "core/sample/program/arrays.h"
+
+namespace mdgen::sample {
+
+ArrayFile open_array(const Session& session, const data::SplitRow& row) {
+  const Options& options = session.options();
+  return {options.data_dir / (row.name + options.suffix.value_or("") + ".npy"),
+          static_cast<std::int32_t>(row.seqres.size())};
+}
+
+at::Tensor read_frames(const ArrayFile& array, std::int64_t first, std::int64_t count, std::int64_t stride) {
+  const std::vector<float> values = array.read(first, count, stride);
+  return torch::tensor(values).view({count, -1, 14, 3});
+}
+
+}  // namespace mdgen::sample
