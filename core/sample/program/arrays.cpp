@@ -2,10 +2,12 @@
 
 namespace mdgen::sample {
 
+std::filesystem::path array_path(const Options& options, const std::string& name) {
+  return std::filesystem::weakly_canonical(options.data_dir / (name + options.suffix.value_or("") + ".npy"));
+}
+
 ArrayFile open_array(const Session& session, const data::SplitRow& row) {
-  const Options& options = session.options();
-  return {options.data_dir / (row.name + options.suffix.value_or("") + ".npy"),
-          static_cast<std::int32_t>(row.seqres.size())};
+  return {array_path(session.options(), row.name), static_cast<std::int32_t>(row.seqres.size())};
 }
 
 at::Tensor read_frames(const ArrayFile& array, std::int64_t first, std::int64_t count, std::int64_t stride) {

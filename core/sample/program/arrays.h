@@ -9,7 +9,8 @@
 
 namespace mdgen::sample {
 
-// {data_dir}/{name}{suffix}.npy
+// {data_dir}/{name}{suffix}.npy, absolute.
+std::filesystem::path array_path(const Options& options, const std::string& name);
 ArrayFile open_array(const Session& session, const data::SplitRow& row);
 
 // (count, L, 14, 3) float32 in Å.

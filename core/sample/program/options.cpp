@@ -35,7 +35,14 @@ void add_data_options(CLI::App& app, Options& options) {
   app.add_option("--suffix", options.suffix,
                  options.verb == Verb::kUpsample ? "end of the file names, before .npy (default: _i100)"
                                                  : "end of the file names, before .npy");
-  app.add_option("--pdb_id", options.pdb_id, "only these proteins of the split")->expected(0, -1);
+  app.add_option_function<std::vector<std::string>>(
+         "--pdb_id",
+         [&](const std::vector<std::string>& names) {
+           options.pdb_id = names;
+           std::erase(options.pdb_id, "");  // what the flag alone gives
+         },
+         "only these proteins of the split")
+      ->expected(0, -1);
   app.add_option("--chunk_idx", options.chunk_idx, "which of the split's --n_chunks parts, from 0")
       ->check(mdgen::non_negative_number())
       ->capture_default_str();
@@ -161,6 +168,9 @@ void add_options(CLI::App& app, Options& options) {
   if (paths) add_endpoint_options(app, options);
   add_output_options(app, options);
   add_solver_options(app, options);
+  // Of a flag that is given twice the last one counts, as in the original.
+  for (CLI::Option* option : app.get_options())
+    if (option->get_items_expected_max() == 1) option->take_last();
 }
 
 std::string usage_problem(const Options& options) {

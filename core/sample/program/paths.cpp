@@ -27,7 +27,6 @@ class Starts {
       endpoints_ = Endpoints::sets(options.start_idx, options.end_idx);
   }
 
-  const at::Tensor& types() const { return types_; }
   Start of(std::uint32_t sample) const { return is_tps() ? interpolation(sample) : window(sample); }
 
  private:
@@ -81,6 +80,13 @@ class Starts {
   Endpoints endpoints_;
 };
 
+// How the samples' frames are chosen, for their records.
+Json choice_of(const Options& options) {
+  if (options.random_start_idx) return "random_start_idx";
+  if (!options.endpoints.empty()) return std::filesystem::weakly_canonical(options.endpoints).string();
+  return {{"start_idx", options.start_idx}, {"end_idx", options.end_idx}};
+}
+
 void sample_batch(Session& session, const Starts& starts, const std::vector<std::uint32_t>& samples,
                   const std::string& name, Records& records) {
   std::vector<Start> chosen;
@@ -104,7 +110,7 @@ void sample_batch(Session& session, const Starts& starts, const std::vector<std:
       }
       own["aa_out"] = std::move(sequences);
     }
-    own.update(session.write(name + "_" + std::to_string(samples[i]), solved.atom14[i], starts.types()));
+    own.update(session.write(name + "_" + std::to_string(samples[i]), solved.atom14[i], solved.types[i]));
     own["evaluations"] = solved.evaluations;
     records.add(samples[i], own);
   }
@@ -116,7 +122,10 @@ void sample_batch(Session& session, const Starts& starts, const std::vector<std:
 Outcome sample_paths(Session& session, const data::SplitRow& row, const Report& report) {
   const Options& options = session.options();
   const auto total = static_cast<std::uint32_t>(options.num_batches * options.batch_size);
-  Records records(options.out_dir, row.name, session.common({{"num_frames", *options.num_frames}}),
+  Records records(options.out_dir, row.name,
+                  session.common({{"array", array_path(options, row.name).string()},
+                                  {"num_frames", *options.num_frames},
+                                  {"chosen", choice_of(options)}}),
                   options.overwrite);
   Outcome outcome{.name = row.name, .frames = *options.num_frames};
   if (records.complete(total)) {

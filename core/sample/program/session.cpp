@@ -85,10 +85,14 @@ Solved Session::solve(const std::vector<data::Batch>& starts) {
   const Sampled sampled = sample(model_, spec_, batch);
   const at::Tensor atom14 = sampled.atom14.to(at::kCPU, at::kFloat).contiguous();
   const at::Tensor aatype = sampled.aatype.cpu();
+  const v1::ModelSpec& model = spec_.model();
+  const bool of_given = spec_.reference_compat() || model.mpnn() || model.dynamic_mpnn();
+  const at::Tensor types = (of_given ? batch.seqres : sampled.sequence).cpu();
   Solved solved;
   solved.evaluations = sampled.evaluations;
   for (std::int64_t i = 0; i < atom14.size(0); ++i) {
     solved.atom14.push_back(atom14[i].clone());
+    solved.types.push_back(types[i].clone());
     solved.aatype.push_back(aatype[i].clone());
   }
   return solved;

@@ -17,7 +17,8 @@ namespace mdgen::sample {
 
 struct Solved {
   std::vector<at::Tensor> atom14;  // by sample: (T, L, 14, 3) Å, float32 on the CPU
-  std::vector<at::Tensor> aatype;  // by sample: (T, L) int64
+  std::vector<at::Tensor> types;   // by sample: (L) int64, of the residues that the atoms are of
+  std::vector<at::Tensor> aatype;  // by sample: (T, L) int64, under design the likeliest of each frame
   std::int64_t evaluations = 0;    // of the network, for the batch
 
   // Throws Error(kDataLoss) naming `what` when sample `i` has coordinates that are not finite.

@@ -32,7 +32,8 @@ Simulation begin(const Session& session, const data::SplitRow& row) {
   try {
     simulation.records =
         std::make_unique<Records>(options.out_dir, row.name,
-                                  session.common({{"num_frames", *options.num_frames},
+                                  session.common({{"array", array_path(options, row.name).string()},
+                                                  {"num_frames", *options.num_frames},
                                                   {"num_rollouts", options.num_rollouts},
                                                   {"reference_compat", options.reference_compat}}),
                                   options.overwrite);

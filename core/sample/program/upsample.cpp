@@ -26,7 +26,9 @@ Outcome upsample(Session& session, const data::SplitRow& row, const Report& repo
   const Options& options = session.options();
   const std::int64_t interval = session.spec().model().cond_interval();
   Records records(options.out_dir, row.name,
-                  session.common({{"num_frames", *options.num_frames}, {"cond_interval", interval}}),
+                  session.common({{"array", array_path(options, row.name).string()},
+                                  {"num_frames", *options.num_frames},
+                                  {"cond_interval", interval}}),
                   options.overwrite);
   Outcome outcome{.name = row.name};
   if (records.complete(1)) {

@@ -22,7 +22,8 @@ std::vector<float> values() {
   return all;
 }
 
-void write(const std::filesystem::path& file, std::vector<std::int64_t> shape, const std::vector<float>& all) {
+void write(const std::filesystem::path& file, std::vector<std::int64_t> shape,
+           const std::vector<float>& all) {
   format::write_npy(file, "<f4", shape, std::as_bytes(std::span(all)));
 }
 

@@ -54,7 +54,8 @@ TEST(Endpoints, ReadsAnObjectOfSets) {
 }
 
 TEST(Endpoints, ReadsTheOriginalsMetadataInOrder) {
-  const Endpoints endpoints = read(R"([{"name": "x", "start_idx": 1, "end_idx": 2, "start_state": 4, "path": "p"},
+  const Endpoints endpoints =
+      read(R"([{"name": "x", "start_idx": 1, "end_idx": 2, "start_state": 4, "path": "p"},
                                        {"name": "z", "start_idx": 9, "end_idx": 9},
                                        {"name": "x", "start_idx": 3, "end_idx": 4}])");
   EXPECT_EQ(endpoints.pair(1, 0, 10).states.dump(), R"({"start_state":4})");
@@ -72,8 +73,9 @@ TEST(Endpoints, WhatIsWrongIsNamed) {
   EXPECT_THAT(error_of([] { read(R"({"y": {"start_idx": 0, "end_idx": 1}})"); }),
               HasSubstr("e.json has no frames for x"));
   EXPECT_THAT(error_of([] { read("[]"); }), HasSubstr("e.json has no frames for x"));
-  for (const char* text : {"{", "3", R"({"x": {"start_idx": 0}})", R"({"x": {"start_idx": [], "end_idx": 1}})",
-                           R"({"x": {"start_idx": "a", "end_idx": 1}})", R"([{"start_idx": 0}])"})
+  for (const char* text :
+       {"{", "3", R"({"x": {"start_idx": 0}})", R"({"x": {"start_idx": [], "end_idx": 1}})",
+        R"({"x": {"start_idx": "a", "end_idx": 1}})", R"([{"start_idx": 0}])"})
     EXPECT_THAT(error_of([&] { read(text); }), HasSubstr("e.json: {\"NAME\"")) << text;
 }
 

@@ -25,18 +25,20 @@ Options parse(Verb verb, const std::string& line) {
 
 // The original README's commands; what is out of scope is said by the usage problem.
 TEST(Options, TheOriginalsCommandLinesAreUnderstood) {
-  const Options sim = parse(Verb::kSim,
-                            "--sim_ckpt forward_sim.ckpt --data_dir share/4AA_sims --split splits/4AA_test.csv "
-                            "--num_rollouts 10 --num_frames 1000 --xtc --out_dir out");
+  const Options sim =
+      parse(Verb::kSim,
+            "--sim_ckpt forward_sim.ckpt --data_dir share/4AA_sims --split splits/4AA_test.csv "
+            "--num_rollouts 10 --num_frames 1000 --xtc --out_dir out");
   EXPECT_EQ(sim.checkpoint, "forward_sim.ckpt");
   EXPECT_EQ(sim.num_rollouts, 10);
   EXPECT_EQ(sim.num_frames, 1000);
   EXPECT_TRUE(sim.xtc);
   EXPECT_EQ(usage_problem(sim), "");
 
-  const Options tps = parse(Verb::kTps,
-                            "--sim_ckpt interpolation.ckpt --data_dir share/4AA_sims --split splits/4AA_test.csv "
-                            "--num_frames 100 --suffix _i100 --mddir data/4AA_sims  --out_dir out");
+  const Options tps =
+      parse(Verb::kTps,
+            "--sim_ckpt interpolation.ckpt --data_dir share/4AA_sims --split splits/4AA_test.csv "
+            "--num_frames 100 --suffix _i100 --mddir data/4AA_sims  --out_dir out");
   EXPECT_EQ(tps.suffix, "_i100");
   EXPECT_EQ(tps.batch_size, 10);
   EXPECT_EQ(tps.num_batches, 100);
@@ -48,9 +50,10 @@ TEST(Options, TheOriginalsCommandLinesAreUnderstood) {
   EXPECT_EQ(up.checkpoint, "upsampling.ckpt");
   EXPECT_EQ(usage_problem(up), "");
 
-  const Options design = parse(Verb::kDesign,
-                               "--sim_ckpt inpainting.ckpt --split splits/4AA_test.csv --data_dir data/4AA_data/ "
-                               "--num_frames 100 --mddir data/4AA_sims --random_start_idx --out_dir out");
+  const Options design =
+      parse(Verb::kDesign,
+            "--sim_ckpt inpainting.ckpt --split splits/4AA_test.csv --data_dir data/4AA_data/ "
+            "--num_frames 100 --mddir data/4AA_sims --random_start_idx --out_dir out");
   EXPECT_TRUE(design.random_start_idx);
   EXPECT_EQ(usage_problem(design), "");
   const Options transitions = parse(Verb::kDesign,
@@ -58,9 +61,10 @@ TEST(Options, TheOriginalsCommandLinesAreUnderstood) {
                                     "data/4AA_data/ --num_frames 100 --mddir data/4AA_sims --out_dir out");
   EXPECT_THAT(usage_problem(transitions), HasSubstr("--random_start_idx, --start_idx or --endpoints FILE"));
 
-  const Options atlas = parse(Verb::kSim,
-                              "--sim_ckpt atlas.ckpt --data_dir share/data_atlas/ --num_frames 250 --num_rollouts "
-                              "1 --split splits/atlas_test.csv --suffix _R1 --out_dir out");
+  const Options atlas =
+      parse(Verb::kSim,
+            "--sim_ckpt atlas.ckpt --data_dir share/data_atlas/ --num_frames 250 --num_rollouts "
+            "1 --split splits/atlas_test.csv --suffix _R1 --out_dir out");
   EXPECT_EQ(atlas.suffix, "_R1");
   EXPECT_FALSE(atlas.xtc);
   EXPECT_EQ(usage_problem(atlas), "");
@@ -157,7 +161,8 @@ TEST(Complete, TheCheckpointSaysWhatTheCommandLineDoesNot) {
   EXPECT_TRUE(options.xtc);
   EXPECT_EQ(spec.transport().sampling_method(), "dopri5");
 
-  Options other = parse(Verb::kSim, "--ckpt c --num_frames 7 --sampling_method euler --ode_steps 9 --rtol 0.1");
+  Options other =
+      parse(Verb::kSim, "--ckpt c --num_frames 7 --sampling_method euler --ode_steps 9 --rtol 0.1");
   complete(other, spec);
   EXPECT_EQ(other.num_frames, 7);
   EXPECT_EQ(other.suffix, "");

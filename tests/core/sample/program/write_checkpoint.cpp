@@ -1,5 +1,5 @@
-// Writes a run folder with a checkpoint as if it had been trained: write_checkpoint RUN_FOLDER [TRAINING FLAGS].
-// Weights are drawn, none stays zero; with --ema the averaged ones are others.
+// Writes a run folder with a checkpoint as if it had been trained: write_checkpoint RUN_FOLDER [TRAINING
+// FLAGS]. Weights are drawn, none stays zero; with --ema the averaged ones are others.
 #include <torch/torch.h>
 
 #include <iostream>
@@ -47,8 +47,9 @@ int main(int argc, char** argv) {
   state.summary.step = 5;
   state.spec_json = mdgen::config::to_json(spec);
   std::filesystem::create_directories(folder / "checkpoints");
-  std::cout << mdgen::checkpoint::publish(folder / "checkpoints", {.step = 5, .generation = 1}, state.summary,
-                                          [&](const auto& into) { mdgen::checkpoint::write_files(into, state); })
+  std::cout << mdgen::checkpoint::publish(
+                   folder / "checkpoints", {.step = 5, .generation = 1}, state.summary,
+                   [&](const auto& into) { mdgen::checkpoint::write_files(into, state); })
                    .string()
             << '\n';
 }
