@@ -7,7 +7,6 @@
 #include "core/base/text.h"
 #include "core/checkpoint/portable.h"
 #include "core/checkpoint/store.h"
-#include "core/config/spec.h"
 
 namespace mdgen::sample {
 namespace fs = std::filesystem;
@@ -84,8 +83,7 @@ Weights chosen(const Portable& portable, WeightsChoice choice) {
   Weights weights;
   weights.source = portable.source;
   weights.step = portable.is_lightning ? portable.optimizer_steps : portable.step;
-  weights.spec = config::default_spec();  // of fields that are younger than the checkpoint
-  weights.spec.MergeFrom(portable.spec);
+  weights.spec = portable.spec;
   const bool averaged = takes_average(portable, choice);
   weights.kind = averaged ? "ema" : "raw";
   weights.tensors = tensors_of(averaged && !portable.ema.empty() ? portable.ema : portable.model);
@@ -107,12 +105,8 @@ Weights load_weights(const fs::path& source, WeightsChoice choice) {
   if (!fs::exists(source)) throw Error(ErrorCode::kNotFound, source.string() + ": no such file or folder");
   std::vector<std::string> notes;
   fs::path path = fs::canonical(source);
-  if (fs::is_directory(path)) {
-    if (checkpoint::parse_folder_name(path.filename().string()))
-      checkpoint::verify(path);
-    else
-      path = newest_below(path, notes);
-  }
+  if (fs::is_directory(path) && !checkpoint::parse_folder_name(path.filename().string()))
+    path = newest_below(path, notes);
   Weights weights = chosen(checkpoint::read_portable(path, checkpoint::Contents::kAll), choice);
   weights.notes.insert(weights.notes.begin(), notes.begin(), notes.end());
   return weights;

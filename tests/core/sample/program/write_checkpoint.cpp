@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   mdgen::checkpoint::TrainState state;
   state.model = weights(model, 0.03);
   if (spec.optim().ema()) state.ema = weights(model, 0.03);
+  state.optimizer["step"] = torch::tensor(std::int64_t{5});
   state.summary.step = 5;
   state.spec_json = mdgen::config::to_json(spec);
   std::filesystem::create_directories(folder / "checkpoints");
