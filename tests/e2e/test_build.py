@@ -9,7 +9,7 @@ import pytest
 
 BIN = pathlib.Path(os.environ["MDGEN_BIN_DIR"])
 WITHOUT_TORCH = ["mdgen-coordinator", "mdgen-worker", "mdgenctl", "mdgen-launch", "mdgen-prep"]
-WITH_TORCH = ["mdgen-trainer", "mdgen-parity"]
+WITH_TORCH = ["mdgen-trainer", "mdgen-parity", "mdgen-sample"]
 
 
 def needed(program):
