@@ -90,14 +90,6 @@ std::vector<std::string> warnings(const JobSpec& spec) {
         "data.train_repeat and data.val_repeat have no effect under data.overfit_peptide, which is "
         "used 1000 times");
   }
-  const bool decays = spec.optim().lr_schedule() == "cosine" || spec.optim().lr_schedule() == "linear";
-  if (!decays && spec.optim().lr_end_factor() != defaults.optim().lr_end_factor()) {
-    texts.push_back("optim.lr_end_factor has no effect with optim.lr_schedule = \"" +
-                    spec.optim().lr_schedule() + "\"");
-  }
-  if (!spec.logging().teaching_ipa().empty() && !spec.model().prepend_ipa()) {
-    texts.push_back("logging.teaching_ipa has no effect without model.prepend_ipa");
-  }
   const std::int64_t batch = std::max(1, spec.optim().batch_size());
   const std::int64_t micro_batches = (spec.global_batch_size() + batch - 1) / batch;
   if (micro_batches < spec.workers().max()) {

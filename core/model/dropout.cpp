@@ -11,8 +11,9 @@
 namespace mdgen::model {
 namespace {
 
-// C. Wellons' 32-bit integer hash "16 21f0aaad 15 735a2d97 15" (hash-prospector), applied to a state xor a word
-// times an odd constant. All constants lie below 2^31, so that int64 products of 32-bit values do not overflow.
+// C. Wellons' 32-bit integer hash "16 21f0aaad 15 735a2d97 15" (hash-prospector), applied to a state xor a
+// word times an odd constant. All constants lie below 2^31, so that int64 products of 32-bit values do not
+// overflow.
 constexpr std::int64_t kMask = 0xFFFFFFFF;
 constexpr std::int64_t kFirst = 0x21F0AAAD;
 constexpr std::int64_t kSecond = 0x735A2D97;
@@ -96,10 +97,10 @@ at::Tensor Dropout::apply(const at::Tensor& probabilities, Along along) const {
     const at::Tensor positions = (residues ? count(queries) + first : count(queries).expand({samples, -1}));
     const at::Tensor other = residues ? count(others).expand({samples, -1}) : count(others) + first;
 
-    at::Tensor rows = absorb(stream_.unsqueeze(1), other).unsqueeze(2);       // (B, M, 1)
-    rows = absorb(rows, count(probabilities.size(1))).unsqueeze(3);           // (B, M, H, 1)
-    rows = absorb(rows, positions.unsqueeze(1).unsqueeze(1));                 // (B, M, H, S)
-    at::Tensor columns = positions;                                           // (B, S)
+    at::Tensor rows = absorb(stream_.unsqueeze(1), other).unsqueeze(2);  // (B, M, 1)
+    rows = absorb(rows, count(probabilities.size(1))).unsqueeze(3);      // (B, M, H, 1)
+    rows = absorb(rows, positions.unsqueeze(1).unsqueeze(1));            // (B, M, H, S)
+    at::Tensor columns = positions;                                      // (B, S)
     if (probabilities.size(3) > queries) columns = at::constant_pad_nd(columns, {0, 1}, kBiasToken);
     const auto threshold = static_cast<std::int64_t>(std::llround(rate_ * kHashes));
     const auto compute = rows.is_cpu() ? dropped_on_cpu : dropped_on_any_device;
@@ -119,7 +120,8 @@ at::Tensor dropped_on_cpu(const at::Tensor& rows, const at::Tensor& columns, std
   const std::int64_t* states = flat_rows.const_data_ptr<std::int64_t>();
   const std::int32_t* word = words.const_data_ptr<std::int32_t>();
   bool* out = result.data_ptr<bool>();
-  const std::int64_t grain = std::max<std::int64_t>(1, at::internal::GRAIN_SIZE / std::max<std::int64_t>(1, width));
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, at::internal::GRAIN_SIZE / std::max<std::int64_t>(1, width));
   at::parallel_for(0, rows.numel(), grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const auto state = static_cast<std::uint32_t>(states[row]);

@@ -47,7 +47,8 @@ at::Tensor InvariantPointAttentionImpl::logits(const at::Tensor& q, const at::Te
                                                const at::Tensor& q_points, const at::Tensor& k_points) const {
   const double scalar_scale = std::sqrt(1.0 / (3.0 * static_cast<double>(sizes_.head_dim)));
   const double point_scale = std::sqrt(1.0 / (3.0 * (static_cast<double>(sizes_.qk_points) * 9.0 / 2)));
-  const at::Tensor weights = (at::softplus(head_weights_.to(q.scalar_type())) * (-0.5 * point_scale)).view({-1, 1, 1});
+  const at::Tensor weights =
+      (at::softplus(head_weights_.to(q.scalar_type())) * (-0.5 * point_scale)).view({-1, 1, 1});
   const at::Tensor distances = at::cdist(q_points, k_points, 2.0, kCdistWithoutMatmul).square();
   return at::addcmul(at::matmul(q, k.transpose(-1, -2)) * scalar_scale, weights, distances);
 }

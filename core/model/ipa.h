@@ -3,8 +3,8 @@
 // residue predicts in its own frame.
 //
 // Between its linear layers everything is computed in the frames' type (float32, or float64 under 64-true),
-// autocast or half-precision weights notwithstanding: coordinates of tens of Å have no digits to spare in half
-// precision.
+// autocast or half-precision weights notwithstanding: coordinates of tens of Å have no digits to spare in
+// half precision.
 #pragma once
 
 #include <torch/torch.h>

@@ -122,8 +122,8 @@ Conditioning LatentModelImpl::Parts::seen(const Conditioning& given) const {
 at::Tensor LatentModelImpl::Parts::embed(const at::Tensor& x, const Conditioning& given) {
   require_channels(x, latent_to_emb->options.in_features(), "x");
   require_channels(given.x_cond, cond_to_emb->options.in_features(), "x_cond");
-  at::Tensor tokens =
-      latent_to_emb(seen_frames(config, x).to(type())) + cond_to_emb(given.x_cond) + mask_to_emb(given.x_cond_mask);
+  at::Tensor tokens = latent_to_emb(seen_frames(config, x).to(type())) + cond_to_emb(given.x_cond) +
+                      mask_to_emb(given.x_cond_mask);
   if (pos_embed.defined()) tokens = tokens + rows(pos_embed, x.size(2), "residues", "crop").to(type());
   if (time_embed.defined()) {
     const at::Tensor of_frames = rows(time_embed, x.size(1), "frames", "num_frames");
@@ -204,14 +204,16 @@ at::Tensor LatentModelImpl::forward(const at::Tensor& x, const at::Tensor& t,
   const ModelConfig& config = parts.config;
   const Conditioning given = parts.seen(conditioning);
   const bool drops = is_training() && config.dropout > 0;
-  const Dropout dropout =
-      drops ? Dropout(config.dropout, given.dropout_key, given.first_residue) : Dropout();
+  const Dropout dropout = drops ? Dropout(config.dropout, given.dropout_key, given.first_residue) : Dropout();
   at::Tensor tokens = parts.embed(x, given);
   const at::Tensor time = parts.t_embedder(t * config.time_multiplier);
   if (config.prepend_ipa) {
     at::Tensor x_d;
     if (config.design)
-      x_d = seen_frames(config, x).narrow(-1, cond_channels(config), kSequenceChannels).mean(1).to(parts.type());
+      x_d = seen_frames(config, x)
+                .narrow(-1, cond_channels(config), kSequenceChannels)
+                .mean(1)
+                .to(parts.type());
     const at::Tensor ipa = parts.ipa.forward(time, given, x_d, dropout.of(kIpaStack));
     if (parts.ipa_listener) parts.ipa_listener(t, ipa.detach(), given.mask.select(1, 0));
     tokens = tokens + ipa.unsqueeze(1);

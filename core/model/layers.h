@@ -22,7 +22,8 @@ class IpaLayerImpl : public torch::nn::Module {
   // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residue_bias (B, 1, 1, L + 1) as
   // key_bias.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                     const at::Tensor& pair_bias, const at::Tensor& residue_bias, const Dropout& dropout = {});
+                     const at::Tensor& pair_bias, const at::Tensor& residue_bias,
+                     const Dropout& dropout = {});
 
  private:
   torch::nn::Sequential adaLN_modulation_;

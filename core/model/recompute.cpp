@@ -65,7 +65,8 @@ struct Plan : torch::CustomClassHolder {
 };
 
 struct Recompute : torch::autograd::Function<Recompute> {
-  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Plan>& plan, at::TensorList given) {
+  static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Plan>& plan,
+                            at::TensorList given) {
     context->save_for_backward(given.vec());
     context->saved_data["plan"] = c10::IValue::make_capsule(plan);
     const AutocastScope scope(plan->autocast, given[0].device().type());

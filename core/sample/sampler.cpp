@@ -125,9 +125,8 @@ Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::B
   const model::Conditioning& given = prepared.conditioning;
   if (what.mpnn() || what.dynamic_mpnn()) return sequence_alone(model, batch, prepared);
 
-  OdeResult flown =
-      solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()),
-            given.mask.unsqueeze(-1), max_steps);
+  OdeResult flown = solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()),
+                          given.mask.unsqueeze(-1), max_steps);
   Sampled out;
   out.latents = flown.x;
   out.evaluations = flown.evaluations;

@@ -27,7 +27,7 @@ at::Tensor place(const at::Tensor& values, const Placement& placement, const at:
 
 void place_frames(data::Batch& batch, const at::Tensor& given, const at::Tensor& types,
                   const Placement& placement) {
-  const data::Features features = data::make_features(given, types, /*context=*/0);
+  const data::Features features = data::make_features(given, types, /*context=*/0, data::AtomMasks::kPresent);
   const at::Tensor zero = at::zeros({});
   batch.trans = place(features.trans, placement, zero);
   batch.rots = place(features.rots, placement, at::eye(3));

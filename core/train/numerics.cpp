@@ -19,8 +19,9 @@ Precision precision_of(const std::string& name) {
 }
 
 data::Batch in_precision(data::Batch batch, const Precision& precision) {
-  for (at::Tensor* tensor : {&batch.trans, &batch.rots, &batch.torsions, &batch.torsion_mask, &batch.mask,
-                             &batch.flow_time, &batch.noise, &batch.atom37, &batch.atom37_mask, &batch.simplex}) {
+  for (at::Tensor* tensor :
+       {&batch.trans, &batch.rots, &batch.torsions, &batch.torsion_mask, &batch.mask, &batch.flow_time,
+        &batch.noise, &batch.atom37, &batch.atom37_mask, &batch.simplex}) {
     if (tensor->defined()) *tensor = tensor->to(precision.data);
   }
   return batch;

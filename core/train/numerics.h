@@ -1,4 +1,5 @@
-// The number formats of a run, and process-wide settings of LibTorch that make its bits a function of its inputs.
+// The number formats of a run, and process-wide settings of LibTorch that make its bits a function of its
+// inputs.
 #pragma once
 
 #include <torch/torch.h>
@@ -21,15 +22,15 @@ struct Precision {
   bool has_masters() const { return weights != optimizer; }
 };
 
-// Of optim.precision: "32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true" and the short "32", "64", "16"
-// (16-mixed), "bf16" (bf16-mixed). Throws Error(kInvalidArgument) naming any other.
+// Of optim.precision: "32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true" and the short "32", "64",
+// "16" (16-mixed), "bf16" (bf16-mixed). Throws Error(kInvalidArgument) naming any other.
 Precision precision_of(const std::string& name);
 
 // `batch` with its real-valued tensors in precision.data: random draws are made in float32 and cast.
 data::Batch in_precision(data::Batch batch, const Precision& precision);
 
-// While it lives, what this thread computes on `device` is autocast as `precision` says; without autocast it does
-// nothing. Casts of weights are kept until it ends. Not for backward passes.
+// While it lives, what this thread computes on `device` is autocast as `precision` says; without autocast it
+// does nothing. Casts of weights are kept until it ends. Not for backward passes.
 class Autocast {
  public:
   Autocast(const Precision& precision, at::Device device);

@@ -71,8 +71,8 @@ class Ema {
 NamedTensors state_dict(const torch::nn::Module& module);
 // The parameters that are learned, each once, under the first of its names.
 NamedTensors trainable(const torch::nn::Module& module);
-// Copies `sources` into the targets of the same names, casting. Throws Error listing every missing, unknown and
-// misshapen name of `what` at once, and then changes nothing.
+// Copies `sources` into the targets of the same names, casting. Throws Error listing every missing, unknown
+// and misshapen name of `what` at once, and then changes nothing.
 void load_tensors(const std::string& what, const NamedTensors& targets,
                   const std::map<std::string, at::Tensor>& sources);
 // The same for a module's parameters and buffers.

@@ -25,8 +25,9 @@ struct Progress {
 };
 
 // Not thread-safe. Tensors live on `device` and keep their storage for life: gradient buffers and optimizer
-// hold on to them. Under bf16-true the model's parameters are bfloat16 copies of float32 master weights; master
-// weights are what the optimizer moves, the average follows and checkpoints hold. Otherwise the two are one.
+// hold on to them. Under bf16-true the model's parameters are bfloat16 copies of float32 master weights;
+// master weights are what the optimizer moves, the average follows and checkpoints hold. Otherwise the two
+// are one.
 class RunState {
  public:
   // Initial weights: a function of the spec's seed alone.

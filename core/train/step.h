@@ -6,8 +6,8 @@
 // every rank; so the reduced sum of gradients is the gradient, and nothing is divided afterwards. A rank
 // without micro-batches joins the reduction with zeros.
 //
-// Under 16-mixed backward starts from that times the loss scale, and the reduced sum is divided by it before its
-// norm is taken.
+// Under 16-mixed backward starts from that times the loss scale, and the reduced sum is divided by it before
+// its norm is taken.
 #pragma once
 
 #include <torch/torch.h>

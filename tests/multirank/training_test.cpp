@@ -71,8 +71,8 @@ TEST_P(TrainingOnRanks, GivesTheLossCurveOfOneRank) {
   }
 }
 
-// Micro-batches are the same on one rank and on several; sums of gradients differ in their last bits, and half
-// precision rounds some of the weights' casts the other way.
+// Micro-batches are the same on one rank and on several; sums of gradients differ in their last bits, and
+// half precision rounds some of the weights' casts the other way.
 TEST_P(TrainingOnRanks, EveryPrecision_GivesTheLossCurveOfOneRank) {
   const std::vector<std::pair<std::string, double>> tolerances = {
       {"64-true", 1e-11}, {"bf16-mixed", 5e-3}, {"16-mixed", 1e-3}, {"bf16-true", 2e-2}};

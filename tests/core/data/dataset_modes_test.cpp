@@ -79,7 +79,8 @@ TEST(DatasetModes, CopyFrames_RepeatsTheWindowsFirstFrame) {
     data.spec.mutable_data()->set_copy_frames(true);
     const Batch copied = data.dataset().load(0, {sample});
     EXPECT_FALSE(at::equal(moving.trans[0][0], moving.trans[0][1]));
-    for (const auto& [got, from] : {std::pair{copied.trans, moving.trans}, {copied.rots, moving.rots},
+    for (const auto& [got, from] : {std::pair{copied.trans, moving.trans},
+                                    {copied.rots, moving.rots},
                                     {copied.torsions, moving.torsions}})
       EXPECT_TRUE(at::equal(got, from.narrow(1, 0, 1).expand_as(from)));
     EXPECT_TRUE(at::equal(copied.noise, moving.noise));
@@ -132,7 +133,7 @@ TEST_F(AbsentAtoms, LeaveTheMaskOfTheirAnglesEmpty) {
   const Batch damaged = batch(damaged_);
   at::Tensor expected = whole.torsion_mask.clone();
   for (const int chi : {3, 4, 5, 6}) expected[0][2][chi] = 0;  // CG is in all four
-  expected[0][3][2] = 0;                                    // psi is measured to O
+  expected[0][3][2] = 0;                                       // psi is measured to O
   EXPECT_EQ(whole.torsion_mask[0][2].sum().item<float>(), 7);
   EXPECT_TRUE(at::equal(damaged.torsion_mask, expected));
   EXPECT_TRUE(at::equal(damaged.torsions[0].select(1, 2).narrow(1, 3, 4), at::zeros({6, 4, 2})));
@@ -166,7 +167,8 @@ TEST_F(AbsentAtoms, UnderNoFrames_LeaveTheAtomMaskEmpty) {
 
 TEST_F(AbsentAtoms, AbsentBackbone_IsRefused) {
   damaged_.select(1, 1).select(1, 0).zero_();
-  EXPECT_THAT(message_of([&] { batch(damaged_); }), HasSubstr("no N, CA or C (all zeros) in frame 0, residue 2"));
+  EXPECT_THAT(message_of([&] { batch(damaged_); }),
+              HasSubstr("no N, CA or C (all zeros) in frame 0, residue 2"));
   data_.spec.mutable_model()->set_no_frames(true);
   EXPECT_THAT(message_of([&] { batch(damaged_); }), HasSubstr("no N, CA or C"));
 }
@@ -230,7 +232,8 @@ TEST(DatasetModes, Simplex_IsDrawnByResidueInTheProteinAtTheSamplesFlowTime) {
     std::array<float, 20> expected{};
     draw_simplex(key, static_cast<std::int32_t>(w.crop_start + l), batch.seqres[0][l].item<int>(), alpha,
                  expected);
-    EXPECT_TRUE(at::equal(batch.simplex[0][l], at::tensor(std::vector<float>(expected.begin(), expected.end()))));
+    EXPECT_TRUE(
+        at::equal(batch.simplex[0][l], at::tensor(std::vector<float>(expected.begin(), expected.end()))));
   }
   EXPECT_TRUE(at::equal(batch.simplex[1].narrow(0, 9, 3), at::full({3, 20}, 0.05F)));  // padding
 }

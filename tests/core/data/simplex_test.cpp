@@ -1,5 +1,5 @@
-// Dirichlet draws against SciPy 1.17.1: `stats.beta.ppf(k / 10, a, 18 + rest)` and `stats.dirichlet(a).mean(),
-// .var()`; a component of a Dirichlet draw has a beta distribution.
+// Dirichlet draws against SciPy 1.17.1: `stats.beta.ppf(k / 10, a, 18 + rest)` and
+// `stats.dirichlet(a).mean(), .var()`; a component of a Dirichlet draw has a beta distribution.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,8 +46,8 @@ TEST_P(Simplex, HasScipysMomentsAndDeciles) {
   std::array<std::vector<int>, 2> bins{std::vector<int>(10), std::vector<int>(10)};
   std::array<double, 2> sums{}, squares{};
   for (int i = 0; i < kTrials; ++i) {
-    const Point p = point({.seed = 12, .epoch = 3, .sample = static_cast<std::uint32_t>(i % 500)}, i / 500, kType,
-                          expected.alpha);
+    const Point p = point({.seed = 12, .epoch = 3, .sample = static_cast<std::uint32_t>(i % 500)}, i / 500,
+                          kType, expected.alpha);
     const std::array<double, 2> picked{p[kType], p[(kType + 9) % 20]};
     for (std::size_t k = 0; k < 2; ++k) {
       const auto& deciles = k == 0 ? expected.true_type : expected.other_type;
@@ -59,7 +59,8 @@ TEST_P(Simplex, HasScipysMomentsAndDeciles) {
   }
   for (std::size_t k = 0; k < 2; ++k) {
     double chi_squared = 0;
-    for (const int count : bins[k]) chi_squared += (count - kTrials / 10.0) * (count - kTrials / 10.0) * 10 / kTrials;
+    for (const int count : bins[k])
+      chi_squared += (count - kTrials / 10.0) * (count - kTrials / 10.0) * 10 / kTrials;
     EXPECT_LT(chi_squared, kTailChiSquared) << "component " << k;
     const double mean = sums[k] / kTrials;
     EXPECT_NEAR(mean, expected.mean[k], 5 * std::sqrt(expected.variance[k] / kTrials));
@@ -69,39 +70,39 @@ TEST_P(Simplex, HasScipysMomentsAndDeciles) {
 
 INSTANTIATE_TEST_SUITE_P(
     Alphas, Simplex,
-    ::testing::Values(
-        Case{1.0,
-             {0.00552994356, 0.0116757012, 0.018597262, 0.0265273598, 0.0358240021, 0.0470814329, 0.0614010457,
-              0.0812187896, 0.11413321},
-             {0.00552994356, 0.0116757012, 0.018597262, 0.0265273598, 0.0358240021, 0.0470814329, 0.0614010457,
-              0.0812187896, 0.11413321},
-             {0.05, 0.05},
-             {0.0022619, 0.0022619}},
-        Case{3.4,
-             {0.0648495941, 0.0869694032, 0.105602678, 0.123321902, 0.141366832, 0.160812093, 0.183110371,
-              0.211059205, 0.252822364},
-             {0.00491128857, 0.0103730933, 0.0165289266, 0.0235877127, 0.0318711153, 0.0419136065, 0.0547070612,
-              0.0724488883, 0.102010977},
-             {0.15178571, 0.04464286},
-             {0.005502, 0.00182264}},
-        Case{8.0,
-             {0.188273206, 0.221151738, 0.246522901, 0.269217032, 0.291203, 0.313865448, 0.338774241, 0.368663229,
-              0.411123827},
-             {0.00404412793, 0.00854572024, 0.0136246005, 0.0194553921, 0.0263072793, 0.0346281849, 0.045250853,
-              0.0600244909, 0.0847526891},
-             {0.2962963, 0.03703704},
-             {0.0074466, 0.00127376}},
-        Case{0.5,
-             {0.000420961072, 0.00170997446, 0.00395105444, 0.00730569542, 0.01205712, 0.0187093922, 0.0282354358,
-              0.0428456644, 0.06959531},
-             {0.00567897631, 0.0119893615, 0.0190950614, 0.0272344639, 0.0367741962, 0.0483226586, 0.0630071346,
-              0.0833198279, 0.117030004},
-             {0.02564103, 0.05128205},
-             {0.00121871, 0.00237328}}));
+    ::testing::Values(Case{1.0,
+                           {0.00552994356, 0.0116757012, 0.018597262, 0.0265273598, 0.0358240021,
+                            0.0470814329, 0.0614010457, 0.0812187896, 0.11413321},
+                           {0.00552994356, 0.0116757012, 0.018597262, 0.0265273598, 0.0358240021,
+                            0.0470814329, 0.0614010457, 0.0812187896, 0.11413321},
+                           {0.05, 0.05},
+                           {0.0022619, 0.0022619}},
+                      Case{3.4,
+                           {0.0648495941, 0.0869694032, 0.105602678, 0.123321902, 0.141366832, 0.160812093,
+                            0.183110371, 0.211059205, 0.252822364},
+                           {0.00491128857, 0.0103730933, 0.0165289266, 0.0235877127, 0.0318711153,
+                            0.0419136065, 0.0547070612, 0.0724488883, 0.102010977},
+                           {0.15178571, 0.04464286},
+                           {0.005502, 0.00182264}},
+                      Case{8.0,
+                           {0.188273206, 0.221151738, 0.246522901, 0.269217032, 0.291203, 0.313865448,
+                            0.338774241, 0.368663229, 0.411123827},
+                           {0.00404412793, 0.00854572024, 0.0136246005, 0.0194553921, 0.0263072793,
+                            0.0346281849, 0.045250853, 0.0600244909, 0.0847526891},
+                           {0.2962963, 0.03703704},
+                           {0.0074466, 0.00127376}},
+                      Case{0.5,
+                           {0.000420961072, 0.00170997446, 0.00395105444, 0.00730569542, 0.01205712,
+                            0.0187093922, 0.0282354358, 0.0428456644, 0.06959531},
+                           {0.00567897631, 0.0119893615, 0.0190950614, 0.0272344639, 0.0367741962,
+                            0.0483226586, 0.0630071346, 0.0833198279, 0.117030004},
+                           {0.02564103, 0.05128205},
+                           {0.00121871, 0.00237328}}));
 
 TEST(DrawSimplex, IsAPointOfTheSimplex) {
   for (std::uint32_t sample = 0; sample < 2000; ++sample) {
-    const Point p = point({.seed = 5, .sample = sample}, 3, static_cast<int>(sample % 20), 1 + sample / 300.0);
+    const Point p =
+        point({.seed = 5, .sample = sample}, 3, static_cast<int>(sample % 20), 1 + sample / 300.0);
     double sum = 0;
     for (const float x : p) {
       ASSERT_GE(x, 0.0F);

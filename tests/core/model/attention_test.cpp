@@ -134,7 +134,8 @@ TEST(AttentionTest, DropoutMultipliesTheProbabilities) {
     const at::Tensor factors = dropout.apply(at::ones({4, kHeads, 5, 6}), along);
     const at::Tensor y = attention(x, key_bias(mask), dropout, along).flatten(0, 1);
     for (std::int64_t n = 0; n < 4; ++n) {
-      EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n], factors[n])), 2e-6) << n;
+      EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n], factors[n])), 2e-6)
+          << n;
     }
   }
 }

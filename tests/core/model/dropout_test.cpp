@@ -17,7 +17,8 @@ Dropout dropout_of(double rate, std::int64_t key, std::int64_t first = 0) {
 }
 
 // (M, H, S, K) of one sample: 1 where kept.
-at::Tensor kept(const Dropout& dropout, const std::vector<std::int64_t>& shape, Along along = Along::kResidues) {
+at::Tensor kept(const Dropout& dropout, const std::vector<std::int64_t>& shape,
+                Along along = Along::kResidues) {
   return dropout.apply(at::ones(shape), along).ne(0).to(at::kDouble);
 }
 
@@ -64,8 +65,8 @@ TEST_P(DropoutRateTest, IsThatOfTheElements) {
 }
 INSTANTIATE_TEST_SUITE_P(Rates, DropoutRateTest, ::testing::Values(0.001, 0.1, 0.5, 0.9));
 
-// Patterns of eight neighbouring elements along one axis are equally frequent at rate 1/2: chi-square with 255
-// degrees of freedom, mean 255, standard deviation sqrt(510).
+// Patterns of eight neighbouring elements along one axis are equally frequent at rate 1/2: chi-square with
+// 255 degrees of freedom, mean 255, standard deviation sqrt(510).
 class DropoutAxisTest : public ::testing::TestWithParam<int> {};
 TEST_P(DropoutAxisTest, NeighboursAreIndependent) {
   const at::Tensor keep = kept(dropout_of(0.5, 12345), {64, 32, 64, 64}).to(at::kLong);
@@ -91,13 +92,15 @@ TEST(DropoutTest, SamplesPartsAndAxesAreIndependent) {
       {"along frames, residues from 1", kept(dropout_of(0.5, 7, 1), shape, Along::kFrames)}};
   const at::Tensor own = kept(base, shape);
   const double deviation = 1 / std::sqrt(static_cast<double>(own.numel()));
-  for (const auto& [name, other] : streams) EXPECT_LT(std::abs(correlation(own, other)), 5 * deviation) << name;
+  for (const auto& [name, other] : streams)
+    EXPECT_LT(std::abs(correlation(own, other)), 5 * deviation) << name;
   EXPECT_LT(std::abs(correlation(streams.at("a part"), streams.at("another part"))), 5 * deviation);
   for (const int axis : {0, 2}) {  // frames and heads, queries and keys: exchanged, off the diagonal
     const std::int64_t half = shape[static_cast<std::size_t>(axis)] / 2;
     const at::Tensor one = own.narrow(axis, 0, half).narrow(axis + 1, half, half);
     const at::Tensor other = own.narrow(axis, half, half).narrow(axis + 1, 0, half).transpose(axis, axis + 1);
-    EXPECT_LT(std::abs(correlation(one, other)), 10 * deviation) << "axis " << axis << ", a quarter of the elements";
+    EXPECT_LT(std::abs(correlation(one, other)), 10 * deviation)
+        << "axis " << axis << ", a quarter of the elements";
   }
 }
 
@@ -106,7 +109,8 @@ TEST(DropoutTest, ASampleDropsTheSame_WhateverItsBatchAndPadding) {
   const Dropout both(0.4, longs({31, 77}), longs({0, 5}));
   const at::Tensor together = kept(both, {2 * frames, heads, length, length + 1}).unflatten(0, {2, frames});
   const at::Tensor alone = kept(dropout_of(0.4, 77, 5), {frames, heads, length - 2, length - 1});
-  EXPECT_TRUE(together[1].narrow(2, 0, length - 2).narrow(3, 0, length - 2).equal(alone.narrow(3, 0, length - 2)));
+  EXPECT_TRUE(
+      together[1].narrow(2, 0, length - 2).narrow(3, 0, length - 2).equal(alone.narrow(3, 0, length - 2)));
   EXPECT_TRUE(together[1].narrow(2, 0, length - 2).select(3, length).equal(alone.select(3, length - 2)))
       << "the bias token comes last in both";
 
@@ -128,14 +132,16 @@ TEST(DropoutTest, TheLoopOfTheCpuAndTheTensorOperationsAreOneFunction) {
   const at::Tensor rows = at::randint(0, std::int64_t{1} << 32, {3, 4, 5, 6}, at::kLong);
   const at::Tensor columns = at::randint(0, 1 << 24, {3, 17}, at::kLong);
   for (const std::int64_t threshold : {std::int64_t{0}, std::int64_t{1} << 31, std::int64_t{1} << 32}) {
-    EXPECT_TRUE(dropped_on_cpu(rows, columns, threshold).equal(dropped_on_any_device(rows, columns, threshold)));
+    EXPECT_TRUE(
+        dropped_on_cpu(rows, columns, threshold).equal(dropped_on_any_device(rows, columns, threshold)));
   }
   EXPECT_TRUE(dropped_on_cpu(rows, columns, std::int64_t{1} << 32).all().item<bool>());
 }
 
 // The bits are part of what a seed means: a run of an older version goes on with the same ones.
 TEST(DropoutTest, TheBitsStay) {
-  const at::Tensor keep = kept(Dropout(0.5, longs({(std::int64_t{3} << 33) + 1}), longs({2})).of(9), {1, 1, 4, 5});
+  const at::Tensor keep =
+      kept(Dropout(0.5, longs({(std::int64_t{3} << 33) + 1}), longs({2})).of(9), {1, 1, 4, 5});
   std::string bits;
   for (std::int64_t i = 0; i < keep.numel(); ++i) bits += keep.flatten()[i].item<double>() > 0 ? '1' : '0';
   EXPECT_EQ(bits, "11011010000100000110");

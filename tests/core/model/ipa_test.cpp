@@ -130,7 +130,8 @@ TEST(IpaTest, DropoutMultipliesTheProbabilities) {
       dropout.apply(at::ones({2, kSizes.heads, kLength, kLength}, at::kDouble), Along::kResidues);
   const at::Tensor y = setting.ipa(setting.s, setting.frames, ipa_pair_bias(setting.mask), dropout);
   for (std::int64_t n = 0; n < 2; ++n) {
-    const ByHand by_hand(*setting.ipa, setting.s[n], {setting.frames.rots[n], setting.frames.trans[n]}, factors[n]);
+    const ByHand by_hand(*setting.ipa, setting.s[n], {setting.frames.rots[n], setting.frames.trans[n]},
+                         factors[n]);
     EXPECT_LT(worst(y[n], by_hand.run(setting.mask[n])), 1e-10) << n;
   }
 }

@@ -90,7 +90,8 @@ TEST(RecomputeTest, AParametersHookRunsOnce_AnUnusedOneGetsNoGradient) {
 
 TEST(RecomputeTest, AParameterThatIsNamedTwice_CountsOnce) {
   const at::Tensor weight = at::ones({3}).requires_grad_(true);
-  recomputed([&](const std::vector<at::Tensor>& in) { return in[0] * weight; }, {at::ones({3})}, {weight, weight})
+  recomputed([&](const std::vector<at::Tensor>& in) { return in[0] * weight; }, {at::ones({3})},
+             {weight, weight})
       .sum()
       .backward();
   EXPECT_TRUE(weight.grad().equal(at::ones({3})));
@@ -102,7 +103,9 @@ TEST(RecomputeTest, RunsUnderTheAutocastOfTheFirstCall) {
     at::manual_seed(5);
     const at::Tensor weight = at::randn({8, 8}).requires_grad_(true);
     const at::Tensor x = at::randn({4, 8}).requires_grad_(true);
-    const auto run = [&](const std::vector<at::Tensor>& in) { return at::linear(in[0], weight).to(at::kFloat); };
+    const auto run = [&](const std::vector<at::Tensor>& in) {
+      return at::linear(in[0], weight).to(at::kFloat);
+    };
     at::autocast::set_autocast_enabled(at::kCPU, true);
     at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
     at::autocast::increment_nesting();

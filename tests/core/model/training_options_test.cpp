@@ -134,7 +134,8 @@ TEST(ModelDropoutTest, OfASample_IsTheSameAloneAndPadded) {
   const Inputs both;
   LatentModel model = open_model(dropping(0.3));
   const at::Tensor together = output(model, both);
-  const Inputs second = both.changed([](const at::Tensor& tensor, std::int64_t) { return tensor.narrow(0, 1, 1); });
+  const Inputs second =
+      both.changed([](const at::Tensor& tensor, std::int64_t) { return tensor.narrow(0, 1, 1); });
   EXPECT_LT(worst(output(model, second)[0], together[1]), 1e-4);
   const Inputs padded = both.changed([](const at::Tensor& tensor, std::int64_t residues) {
     if (residues < 0) return tensor;
@@ -194,7 +195,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Variant{"interleave_ipa", [](ModelConfig& c) { c.interleave_ipa = true; }},
                       Variant{"hyena", [](ModelConfig& c) { c.hyena = true; }},
                       Variant{"no_rope", [](ModelConfig& c) { c.no_rope = true; }},
-                      Variant{"interpolation", [](ModelConfig& c) { c.sim_condition = false, c.tps_condition = true; }}),
+                      Variant{"interpolation",
+                              [](ModelConfig& c) { c.sim_condition = false, c.tps_condition = true; }}),
     [](const auto& info) { return info.param.name; });
 
 // Sees how much a layer's graph keeps: without recomputation every layer adds to it.

@@ -23,7 +23,8 @@ class OverflowTest : public ::testing::TestWithParam<int> {
   mdgen::testing::SyntheticDataset data_ = mdgen::testing::make_synthetic_dataset(
       folder_ / "data",
       {.lengths = {7, 11}, .frames = 8, .replicas = 3, .dtype = "<f2", .suffix = {}, .seed = 3});
-  v1::JobSpec spec_ = mdgen::testing::tiny_spec(data_, folder_.path(), {"precision=16-mixed", "max_skipped_steps=1"});
+  v1::JobSpec spec_ =
+      mdgen::testing::tiny_spec(data_, folder_.path(), {"precision=16-mixed", "max_skipped_steps=1"});
 };
 
 // Steps of 4 and 2 samples: with three ranks one has no samples in the second.
@@ -32,14 +33,19 @@ TEST_P(OverflowTest, IsSkippedByAllRanks_HalvesTheScale_AndIsNoFault) {
   std::vector<std::string> digests(static_cast<std::size_t>(ranks));
   mdgen::testing::run_group_or_throw(Backend{"local", ranks}, [&](comm::Collective& collective) {
     const v1::Assignment assignment = mdgen::testing::assignment_for(spec_, collective.rank(), ranks);
-    const data::Dataset dataset(spec_, assignment.manifest().train(), objective::latent_channels(spec_.model()));
+    const data::Dataset dataset(spec_, assignment.manifest().train(),
+                                objective::latent_channels(spec_.model()));
     data::RunPlan plan(data::plan_inputs(spec_, assignment.manifest()));
     const SystemClock clock;
     RunState state(spec_, at::kCPU);
     LoopState loop;
     Stepper stepper(spec_, assignment.manifest().train(), state, loop, collective, at::kCPU, clock);
     StepFeed feed(plan, dataset,
-                  {.rank = collective.rank(), .world_size = ranks, .threads = 0, .first = 0, .end = plan.total_steps()});
+                  {.rank = collective.rank(),
+                   .world_size = ranks,
+                   .threads = 0,
+                   .first = 0,
+                   .end = plan.total_steps()});
     const auto step = [&] { return stepper.run(feed.next(), feed, 1e-3, {}, [](v1::TrainerPhase, bool) {}); };
 
     const float huge = 0x1p100F;

@@ -16,8 +16,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(PrecisionNames, AreLightnings) {
-  for (const auto& [name, long_name] :
-       std::map<std::string, std::string>{{"32", "32-true"}, {"64", "64-true"}, {"16", "16-mixed"}, {"bf16", "bf16-mixed"}}) {
+  for (const auto& [name, long_name] : std::map<std::string, std::string>{
+           {"32", "32-true"}, {"64", "64-true"}, {"16", "16-mixed"}, {"bf16", "bf16-mixed"}}) {
     const Precision a = precision_of(name);
     const Precision b = precision_of(long_name);
     EXPECT_EQ(a.weights, b.weights) << name;
@@ -58,8 +58,9 @@ TEST(AutocastTest, HoldsForItsScope) {
 class PrecisionTest : public ::testing::Test {
  protected:
   v1::JobSpec spec(const std::string& precision, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> all = {"precision=" + precision, "embed_dim=64", "mha_heads=4", "num_layers=2",
-                                    "abs_pos_emb=true", "abs_time_emb=true", "batch_size=3"};
+    std::vector<std::string> all = {
+        "precision=" + precision, "embed_dim=64",      "mha_heads=4", "num_layers=2",
+        "abs_pos_emb=true",       "abs_time_emb=true", "batch_size=3"};
     all.insert(all.end(), more.begin(), more.end());
     return mdgen::testing::tiny_spec(data_, folder_.path(), all);
   }
@@ -74,15 +75,16 @@ class PrecisionTest : public ::testing::Test {
     RunState state(spec, at::kCPU);
     open(state);
     const v1::Assignment assignment = mdgen::testing::assignment_for(spec);
-    const data::Dataset dataset(spec, assignment.manifest().train(), objective::latent_channels(spec.model()));
+    const data::Dataset dataset(spec, assignment.manifest().train(),
+                                objective::latent_channels(spec.model()));
     const data::Batch batch = in_precision(dataset.load(0, {0, 1, 2}), state.precision());
     const transport::Transport transport(spec.transport());
     const objective::Prepared prepared = objective::prepare(batch, spec);
     at::Tensor loss;
     {
       const Autocast autocast(state.precision(), at::kCPU);
-      loss = objective::training_losses(state.model(), transport, prepared, transport.flow_time(batch.flow_time),
-                                        batch.noise)
+      loss = objective::training_losses(state.model(), transport, prepared,
+                                        transport.flow_time(batch.flow_time), batch.noise)
                  .per_sample.mean();
     }
     loss.backward();
@@ -109,7 +111,9 @@ class PrecisionTest : public ::testing::Test {
       {.lengths = {7, 11}, .frames = 8, .replicas = 3, .dtype = "<f2", .suffix = {}, .seed = 3});
 };
 
-double relative_l2(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }
+double relative_l2(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).norm() / b.norm()).item<double>();
+}
 
 struct Tolerance {
   const char* precision;
@@ -125,12 +129,15 @@ TEST_P(AgainstFloat64, LossAndGradientAgree) {
   RecordProperty("loss", std::to_string(std::abs(result.loss - exact.loss) / exact.loss));
   EXPECT_NEAR(result.loss, exact.loss, tolerance.loss * exact.loss);
   EXPECT_LT(relative_l2(result.gradients, exact.gradients), tolerance.gradients);
-  std::printf("%s: loss %.3e gradients %.3e\n", tolerance.precision, std::abs(result.loss / exact.loss - 1), relative_l2(result.gradients, exact.gradients));
+  std::printf("%s: loss %.3e gradients %.3e\n", tolerance.precision, std::abs(result.loss / exact.loss - 1),
+              relative_l2(result.gradients, exact.gradients));
   EXPECT_GT(relative_l2(result.gradients, exact.gradients), 0) << "the precision has no effect";
 }
 INSTANTIATE_TEST_SUITE_P(Precisions, AgainstFloat64,
-                         ::testing::Values(Tolerance{"32-true", 1e-6, 1e-5}, Tolerance{"bf16-mixed", 2e-3, 2e-2},
-                                           Tolerance{"16-mixed", 2e-4, 5e-3}, Tolerance{"bf16-true", 2e-2, 5e-2}),
+                         ::testing::Values(Tolerance{"32-true", 1e-6, 1e-5},
+                                           Tolerance{"bf16-mixed", 2e-3, 2e-2},
+                                           Tolerance{"16-mixed", 2e-4, 5e-3},
+                                           Tolerance{"bf16-true", 2e-2, 5e-2}),
                          [](const auto& info) {
                            std::string name = info.param.precision;
                            std::replace(name.begin(), name.end(), '-', '_');

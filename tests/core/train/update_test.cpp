@@ -110,7 +110,8 @@ TEST_F(UpdateTest, EmaDecayOne_StaysAtTheInitialWeights) {
   run_training(spec);
   RunState initial(spec, at::kCPU);
   const auto saved = checkpoints("still");
-  for (const auto& [name, tensor] : initial.live().model) EXPECT_TRUE(saved.at(2).ema.at(name).equal(tensor)) << name;
+  for (const auto& [name, tensor] : initial.live().model)
+    EXPECT_TRUE(saved.at(2).ema.at(name).equal(tensor)) << name;
 }
 
 }  // namespace
