@@ -107,13 +107,14 @@ TEST(ModelDropoutTest, RateZero_LeavesTheBits_AndNeedsNoKeys) {
   model->eval();
   const at::Tensor expected = output(model, inputs);
   model->train();
-  inputs.given.dropout_key = inputs.given.first_residue = {};
+  inputs.given.dropout_key = at::Tensor();
+  inputs.given.first_residue = at::Tensor();
   EXPECT_TRUE(output(model, inputs).equal(expected));
 }
 
 TEST(ModelDropoutTest, WithoutKeys_TrainingIsRefused) {
   Inputs inputs;
-  inputs.given.dropout_key = {};
+  inputs.given.dropout_key = at::Tensor();
   LatentModel model = open_model(dropping(0.1));
   EXPECT_THROW(output(model, inputs), Error);
   model->eval();
@@ -183,7 +184,9 @@ TEST_P(GradCheckpointingTest, GivesTheSameBits) {
   const auto found = gradients(recomputing, GetParam().autocast);
   for (const auto& [name, tensor] : expected) {
     ASSERT_EQ(found.at(name).defined(), tensor.defined()) << name;
-    if (tensor.defined()) EXPECT_TRUE(found.at(name).equal(tensor)) << name;
+    if (tensor.defined()) {
+      EXPECT_TRUE(found.at(name).equal(tensor)) << name;
+    }
   }
 }
 
