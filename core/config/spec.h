@@ -58,7 +58,7 @@ JobSpec from_json(const std::string& json);
 
 // SHA-256 over the resolved spec's canonical form, without the fields that a resume may change (rule
 // resume_may_change: workers, resume, max_steps, epochs, threads_per_worker, num_workers, logging,
-// checkpoint, work_dir).
+// checkpoint, work_dir, validation, the learning rate's schedule).
 std::string spec_digest(const JobSpec& resolved);
 
 // For --help: every flag with its default and help, by group.

@@ -41,8 +41,10 @@ json choose(const v1::Assignment& assignment, const std::string& plan_digest) {
   std::vector<std::string> notes;
   const auto found = checkpoint::newest_good(run_folder / "checkpoints", notes);
   std::string folder;
+  const bool named = !assignment.spec().checkpoint().ckpt().empty();
+  const bool validates_named = named && assignment.spec().loop().validate();  // whatever the run has
   try {
-    if (start_from_checkpoint(inputs, found)) folder = found->folder.string();
+    if (!validates_named && start_from_checkpoint(inputs, found)) folder = found->folder.string();
   } catch (const RunFailure& failure) {
     if (failure.reason() != "CheckpointMismatch") throw;
     const checkpoint::TrainState saved = checkpoint::read_files(found->folder);
@@ -50,7 +52,7 @@ json choose(const v1::Assignment& assignment, const std::string& plan_digest) {
                      failure.what() + explain_mismatch(saved.spec_json, assignment.spec()));
   }
   std::string initial;
-  if (folder.empty() && !assignment.spec().checkpoint().ckpt().empty()) {
+  if (folder.empty() && named) {
     initial = check_initial_checkpoint(assignment.spec()).string();
   }
   return {{"folder", folder}, {"notes", notes}, {"initial", initial}};

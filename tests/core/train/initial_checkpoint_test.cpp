@@ -132,6 +132,22 @@ TEST_F(InitialCheckpoint, OwnCheckpointsWin) {
   EXPECT_EQ(final_tensors("rest"), final_tensors("whole"));
 }
 
+TEST_F(InitialCheckpoint, ToValidate_IsTakenWhateverTheRunHas) {
+  const auto file = exported();
+  const std::vector<std::string> validates = {"no_validate=false", "validate=true", "val_repeat=4"};
+  const RunResult part = run_training(spec("part", validates));  // its newest checkpoint
+  run_training(spec("rest"));
+  std::vector<std::string> named = validates;
+  named.push_back("ckpt=" + file.string());
+  const RunResult of_file = run_training(spec("rest", named));
+  const RunResult of_rest = run_training(spec("rest", validates));
+  ASSERT_THAT(part.observer.validations, SizeIs(1));
+  ASSERT_THAT(of_file.observer.validations, SizeIs(1));
+  ASSERT_THAT(of_rest.observer.validations, SizeIs(1));
+  EXPECT_EQ(of_file.observer.validations[0].val_loss(), part.observer.validations[0].val_loss());
+  EXPECT_NE(of_file.observer.validations[0].val_loss(), of_rest.observer.validations[0].val_loss());
+}
+
 TEST_F(InitialCheckpoint, LostBeforeItsFirstCheckpoint_BeginsWithTheFileAgain) {
   const auto file = exported();
   const v1::JobSpec rest = spec("rest", {"ckpt=" + file.string()});

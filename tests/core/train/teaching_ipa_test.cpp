@@ -107,9 +107,9 @@ TEST(ModelTable, HasALineAModuleAndTheTotals) {
   const auto lines =
       model_table({{"model", "LatentModel", 4200}, {"model.layers", "ModuleList", 950}}, 4000, 4200, 4);
   EXPECT_THAT(
-      lines, ElementsAre("  | Name         | Type        | Params", "--------------------------------------",
+      lines, ElementsAre("  | Name         | Type        | Params", "---------------------------------------",
                          "0 | model        | LatentModel |  4.2 K", "1 | model.layers | ModuleList  |  950  ",
-                         "--------------------------------------", "4.0 K     Trainable params",
+                         "---------------------------------------", "4.0 K     Trainable params",
                          "200       Non-trainable params", "4.2 K     Total params",
                          "0.017     Total estimated model params size (MB)"));
 }
