@@ -8,12 +8,12 @@
 #include "core/data/draws.h"
 #include "core/data/features.h"
 #include "core/objective/objective.h"
-#include "core/protein/geometry.h"
 #include "core/protein/residue_constants.h"
-#include "core/protein/tables.h"
 
 namespace mdgen::sample {
 namespace {
+
+constexpr std::int64_t kTypes = protein::kResidueTypes;
 
 // `values` (F, …) at their places, `fill` elsewhere: (1, T, …).
 at::Tensor place(const at::Tensor& values, const Placement& placement, const at::Tensor& fill) {
@@ -26,8 +26,8 @@ at::Tensor place(const at::Tensor& values, const Placement& placement, const at:
 }
 
 void place_frames(data::Batch& batch, const at::Tensor& given, const at::Tensor& types,
-                  const Placement& placement) {
-  const data::Features features = data::make_features(given, types, /*context=*/0, data::AtomMasks::kPresent);
+                  const Placement& placement, data::AtomMasks masks) {
+  const data::Features features = data::make_features(given, types, /*context=*/0, masks);
   const at::Tensor zero = at::zeros({});
   batch.trans = place(features.trans, placement, zero);
   batch.rots = place(features.rots, placement, at::eye(3));
@@ -36,9 +36,10 @@ void place_frames(data::Batch& batch, const at::Tensor& given, const at::Tensor&
 }
 
 void place_atoms(data::Batch& batch, const at::Tensor& given, const at::Tensor& types,
-                 const Placement& placement) {
-  batch.atom37 = place(protein::atom14_to_atom37(given, types), placement, at::zeros({}));
-  batch.atom37_mask = protein::rows_by_type(protein::atom37_mask(), types).unsqueeze(0);
+                 const Placement& placement, data::AtomMasks masks) {
+  const data::Atoms atoms = data::make_atoms(given, types, masks);
+  batch.atom37 = place(atoms.positions, placement, at::zeros({}));
+  batch.atom37_mask = atoms.mask.unsqueeze(0);
 }
 
 void draw(data::Batch& batch, const v1::ModelSpec& model, std::int64_t frames, const NoiseKey& key) {
@@ -52,6 +53,12 @@ void draw(data::Batch& batch, const v1::ModelSpec& model, std::int64_t frames, c
       data::draw_noise(draws, frame, static_cast<std::int32_t>(residue),
                        {out, static_cast<std::size_t>(channels)});
   }
+  if (!model.design()) return;
+  batch.simplex = at::empty({1, residues, kTypes});
+  float* point = batch.simplex.data_ptr<float>();
+  for (std::int64_t residue = 0; residue < residues; ++residue, point += kTypes)
+    data::draw_simplex_start(draws, static_cast<std::int32_t>(residue),
+                             std::span<float, kTypes>(point, static_cast<std::size_t>(kTypes)));
 }
 
 }  // namespace
@@ -89,6 +96,7 @@ data::Batch make_start(const v1::JobSpec& spec, const at::Tensor& given, const a
       *std::max_element(placement.begin(), placement.end()) >= given.size(0))
     throw Error(ErrorCode::kInternal, key.name + ": the given frames do not fit their placement");
   const torch::NoGradGuard no_grad;
+  const auto masks = spec.reference_compat() ? data::AtomMasks::kSequence : data::AtomMasks::kPresent;
   data::Batch batch;
   batch.seqres = types.unsqueeze(0);
   batch.mask = at::ones({1, types.size(0)});
@@ -96,9 +104,9 @@ data::Batch make_start(const v1::JobSpec& spec, const at::Tensor& given, const a
   batch.first_residue = at::zeros({1}, at::kLong);
   batch.names = {key.name};
   if (spec.model().no_frames())
-    place_atoms(batch, given, types, placement);
+    place_atoms(batch, given, types, placement, masks);
   else
-    place_frames(batch, given, types, placement);
+    place_frames(batch, given, types, placement, masks);
   draw(batch, spec.model(), static_cast<std::int64_t>(placement.size()), key);
   return batch;
 }

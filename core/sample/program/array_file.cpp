@@ -27,17 +27,12 @@ ArrayFile::ArrayFile(const std::filesystem::path& file, std::int32_t residues)
 }
 
 std::vector<float> ArrayFile::read(std::int64_t first, std::int64_t count, std::int64_t stride) const {
-  std::vector<float> values;
-  const std::int64_t contiguous = stride == 1 ? count : 1;
-  for (std::int64_t frame = 0; frame < count; frame += contiguous) {
-    const std::vector<float> block = data::read_block(file_.string(), replica_, residues_,
-                                                      {.first_frame = first + frame * stride,
-                                                       .frames = contiguous,
-                                                       .first_residue = 0,
-                                                       .residues = residues_});
-    values.insert(values.end(), block.begin(), block.end());
-  }
-  return values;
+  return data::read_block(file_.string(), replica_, residues_,
+                          {.first_frame = first,
+                           .frames = count,
+                           .first_residue = 0,
+                           .residues = residues_,
+                           .frame_stride = stride});
 }
 
 }  // namespace mdgen::sample
