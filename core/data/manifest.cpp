@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/data/draws.h"
+#include "core/data/mode_limits.h"
 #include "core/data/split.h"
 #include "core/format/npy.h"
 
@@ -95,6 +96,10 @@ class SplitBuilder {
     entry.set_name(row.name);
     entry.set_seqres(row.seqres);
     entry.set_residues(static_cast<std::int32_t>(row.seqres.size()));
+    if (const std::string problem = length_problem(spec_, entry.residues()); !problem.empty()) {
+      problems_.add(place(row) + ": " + problem);
+      return std::nullopt;
+    }
     bool good = true;
     const bool atlas = spec_.data().atlas();
     for (int index = atlas ? 1 : 0; index <= (atlas ? kReplicas : 0); ++index) {

@@ -280,6 +280,16 @@ TEST_F(ManifestTest, WithoutAtlas_AbsentFileAndMixedLengths_AreNamed) {
   EXPECT_EQ(error(), "");
 }
 
+TEST_F(ManifestTest, LengthsThatDoNotSuitTheModes_AreNamedByEntry) {
+  write_split("name,seqres\ngood,ACDE\nshort,ACD\n");
+  write_replicas("good", 5, 4);
+  write_replicas("short", 5, 3);
+  EXPECT_EQ(error(), "");
+  spec_.mutable_model()->set_inpainting(true);
+  EXPECT_THAT(error(), HasSubstr(train_file() + ", line 3 (short): 3 residues (crop = 8); inpainting needs"));
+  EXPECT_THAT(error(), Not(HasSubstr("(good)")));
+}
+
 TEST_F(ManifestTest, AllProblemsAtOnce_FirstTwentyInFull) {
   std::string text = "name,seqres\n";
   for (int i = 0; i < 27; ++i) text += "p" + std::to_string(i) + ",AC\n";
