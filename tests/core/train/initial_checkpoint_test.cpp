@@ -67,7 +67,8 @@ class InitialCheckpoint : public ::testing::Test {
   std::vector<std::string> final_tensors(const std::string& name) const {
     std::vector<std::string> notes;
     std::vector<std::string> digests;
-    for (const auto& file : checkpoint::newest_good(checkpoints(name), notes)->manifest.files)
+    const auto found = checkpoint::newest_good(checkpoints(name), notes);
+    for (const auto& file : found.value().manifest.files)
       if (file.name.ends_with(".safetensors")) digests.push_back(file.name + " " + file.sha256);
     return digests;
   }

@@ -48,8 +48,8 @@ struct SmallRun {
     std::uint64_t sum = 0;
     for (const std::uint32_t sample : planned.samples) {
       const data::DrawKey key{spec.seed(), static_cast<std::uint32_t>(planned.epoch), sample};
-      const auto window =
-          data::draw_window(key, manifest.train().entries(static_cast<int>(sample) % 3), 8, 10);
+      const auto window = data::draw_window(key, manifest.train().entries(static_cast<int>(sample) % 3),
+                                            data::window_rules(spec));
       sum += data::sample_hash(key, window, data::draw_flow_time(key));
     }
     report.set_sample_hash_sum(sum);
