@@ -209,7 +209,9 @@ std::vector<std::string> misfits(const Portable& portable, const v1::JobSpec& re
 
 void check_start(const v1::JobSpec& resolved) {
   const std::string& path = resolved.checkpoint().ckpt();
-  if (path.empty() || !list(fs::path(resolved.work_dir()) / resolved.name() / "checkpoints").empty()) return;
+  if (path.empty()) return;
+  const bool has_own = !list(fs::path(resolved.work_dir()) / resolved.name() / "checkpoints").empty();
+  if (has_own && !resolved.loop().validate()) return;
   std::vector<std::string> problems;
   try {
     problems = misfits(read_portable(path, Contents::kHeaders, &resolved), resolved);

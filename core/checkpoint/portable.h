@@ -66,7 +66,7 @@ std::vector<std::string> misfits(const Portable& portable, const v1::JobSpec& re
 std::vector<std::string> own_misfits(const Portable& portable);
 
 // Throws Error(kInvalidArgument) with everything that misfits() finds for checkpoint.ckpt; nothing when the
-// spec names none, or when the run folder has checkpoints of its own, which win.
+// spec names none, or when the run has checkpoints of its own to train on, which win.
 void check_start(const v1::JobSpec& resolved);
 
 // A checkpoint folder below `folder` that programs take like one of a run; generation 0. Returns its path.

@@ -175,6 +175,8 @@ TEST_F(PortableTest, CheckStart_OwnCheckpointsWin_SoTheFileNeedNotBeThereAnyMore
   spec.mutable_checkpoint()->set_ckpt((dir / "absent.ckpt").string());
   write_folder(portable_of(small_spec()), dir.path() / "run" / "checkpoints");
   EXPECT_NO_THROW(check_start(spec));
+  spec.mutable_loop()->set_validate(true);  // what is named is validated
+  EXPECT_THROW(check_start(spec), Error);
 }
 
 }  // namespace
