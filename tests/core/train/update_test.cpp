@@ -35,7 +35,8 @@ class UpdateTest : public ::testing::Test {
   // Of Adam's first moments after the first step: a tenth of the gradient that it was given.
   double given_norm(const std::string& name) const {
     double squares = 0;
-    for (const auto& [key, tensor] : checkpoints(name).at(1).optimizer) {
+    const auto saved = checkpoints(name);
+    for (const auto& [key, tensor] : saved.at(1).optimizer) {
       if (key.starts_with("exp_avg.")) squares += tensor.square().sum().item<double>();
     }
     return 10 * std::sqrt(squares);
@@ -72,7 +73,7 @@ TEST_F(UpdateTest, AccumulateGrad_MultipliesTheBatchOfAStep) {
   for (std::size_t i = 0; i < one_by_one.size(); ++i) {
     EXPECT_EQ(one_by_one[i].samples(), four_at_once[i].samples());
     EXPECT_EQ(one_by_one[i].sample_hash_sum(), four_at_once[i].sample_hash_sum());
-    EXPECT_NEAR(one_by_one[i].loss(), four_at_once[i].loss(), 1e-5);
+    EXPECT_NEAR(one_by_one[i].loss(), four_at_once[i].loss(), 1e-4);
     EXPECT_NEAR(one_by_one[i].grad_norm(), four_at_once[i].grad_norm(), 1e-4);
   }
   EXPECT_EQ(no_accumulation.size(), 12U) << "6 samples, 2 epochs";
