@@ -24,6 +24,7 @@ MODELS = {
     "sim": "--sim_condition",
     "tps": "--tps_condition",
     "upsample": "--sim_condition --cond_interval 4",
+    "design": "--inpainting --design --no_aa_emb --no_torsion --frame_interval 2 --sampling_method euler --ode_steps 5",
 }
 
 
@@ -293,6 +294,69 @@ def test_upsampling_uses_every_key_frame(world, tmp_path):
     assert record["key_frames"] == 5 and record["frames"] == 20 and record["cond_interval"] == 4
     upsample(world, tmp_path / "c", "--npy", "--pdb_id", "synth2", "--data_dir", data, "--batch_size", 2)
     np.testing.assert_allclose(np.load(tmp_path / "c/synth2.npy"), atom14, atol=1e-2)
+
+
+def test_design_makes_sequences_and_structures_that_agree(world, tmp_path):
+    flags = ["--num_batches", 2, "--batch_size", 2, "--npy", "--pdb_id", "synth0"]
+    sample(world, "design", tmp_path / "a", "--random_start_idx", *flags)
+    records = json.loads((tmp_path / "a/synth0_metadata.json").read_text())
+    letters = "ARNDCQEGHILKMFPSTWYV"
+    given = world[1]["synth0"]
+    for i, record in enumerate(records):
+        by_frame = np.array(record["aa_out"])
+        assert by_frame.shape == (FRAMES, 4) and 0 <= by_frame.min() and by_frame.max() < 20
+        # 15 frames count, every second one of 30.
+        assert 0 <= record["start_idx"] <= 7 and record["end_idx"] == record["start_idx"] + FRAMES
+        designed = "".join(residue.code for residue in mdtraj.load(tmp_path / f"a/synth0_{i}.pdb").top.residues)
+        assert designed[0] == given[0] and designed[3] == given[3] and set(designed) <= set(letters)
+        check_files(tmp_path / "a", f"synth0_{i}", designed, FRAMES)
+    assert len({record["start_idx"] for record in records}) > 1
+
+    single = ["--num_batches", 4, "--batch_size", 1, *flags[4:]]
+    sample(world, "design", tmp_path / "b", "--random_start_idx", *single)
+    sample(world, "design", tmp_path / "c", "--endpoints", tmp_path / "a", *single)
+    sample(world, "design", tmp_path / "d", "--start_idx", records[1]["start_idx"], *single)
+    for i, record in enumerate(records):
+        for other in ("b", "c"):
+            np.testing.assert_allclose(np.load(tmp_path / other / f"synth0_{i}.npy"),
+                                       np.load(tmp_path / f"a/synth0_{i}.npy"), atol=1e-2)
+            again = json.loads((tmp_path / other / "synth0_metadata.json").read_text())[i]
+            assert again["start_idx"] == record["start_idx"]
+    np.testing.assert_allclose(np.load(tmp_path / "d/synth0_1.npy"), np.load(tmp_path / "a/synth0_1.npy"), atol=1e-2)
+    done = sample(world, "design", tmp_path / "e", "--start_idx", 8, *single, code=1)
+    assert "synth0.npy" in done.stdout and "start_idx 8" in done.stdout
+
+
+def test_a_model_of_atoms_without_frames(world, tmp_path):
+    flags = "--sim_condition --no_frames --embed_dim 16 --num_layers 1 --mha_heads 2 --num_frames 6"
+    subprocess.run([WRITE_CHECKPOINT, tmp_path / "run", *flags.split(), "--train_split", world[0] / "train.csv",
+                    "--val_split", world[0] / "train.csv", "--data_dir", world[0] / "data"], check=True,
+                   stdout=subprocess.DEVNULL)
+    done = sample(world, "sim", tmp_path / "out", "--ckpt", tmp_path / "run", "--num_rollouts", 2, "--xtc", "--npy",
+                  "--no_frames", "--pdb_id", "synth0")
+    check_files(tmp_path / "out", "synth0", world[1]["synth0"], 11)
+    assert "raw weights of" in done.stderr  # trained without a moving average
+    done = sample(world, "sim", tmp_path / "no", "--ckpt", tmp_path / "run", "--weights", "ema", code=2)
+    assert "holds no moving average" in done.stderr
+
+
+def test_lightning_files(world, tmp_path):
+    """Exported for the reference, a checkpoint gives the same samples."""
+    flags = ["--num_rollouts", 1, "--npy", "--pdb_id", "synth0"]
+    for name, more in {"raw.ckpt": [], "ema.ckpt": ["--weights", "ema"]}.items():
+        subprocess.run([BIN / "mdgenctl", "checkpoints", "export", world[0] / "runs/sim", "--out", tmp_path / name, *more],
+                       check=True, stdout=subprocess.DEVNULL)
+
+    def run(out, *more):
+        sample(world, "sim", tmp_path / out, *flags, *more)
+        return np.load(tmp_path / out / "synth0.npy")
+
+    ema, raw = run("a"), run("b", "--weights", "raw")
+    np.testing.assert_array_equal(run("c", "--ckpt", tmp_path / "raw.ckpt"), ema)
+    np.testing.assert_array_equal(run("d", "--ckpt", tmp_path / "raw.ckpt", "--weights", "raw"), raw)
+    np.testing.assert_array_equal(run("e", "--ckpt", tmp_path / "ema.ckpt"), ema)
+    done = sample(world, "sim", tmp_path / "f", *flags, "--ckpt", tmp_path / "ema.ckpt", "--weights", "raw", code=2)
+    assert "averaged weights alone" in done.stderr
 
 
 def test_refusals_say_why(world, tmp_path):
