@@ -146,7 +146,9 @@ TEST(GoldenModelTest, GivesTheReferencesOutput) {
     const double difference = ((y - expected).abs().max() / expected.abs().max()).item<double>();
     EXPECT_LE(difference, kTolerance) << file;
   }
-  for (const char* name : {"sim", "sim_time", "no_ipa"}) {
+  for (const char* name : {"sim", "sim_time", "no_ipa", "tiny_tps", "tiny_sim_tps", "tiny_inpaint",
+                           "tiny_design_sim", "tiny_mpnn", "tiny_dynamic_mpnn", "tiny_no_frames",
+                           "tiny_hyena", "tiny_no_rope", "tiny_interleave"}) {
     EXPECT_TRUE(compared.contains(name)) << name;
   }
 }
