@@ -587,7 +587,7 @@ TEST_F(LoopTest, LogOut_HasALineForEveryRecord) {
 }
 
 TEST_F(LoopTest, TeachingIpa_WritesOneFileAFlowTimeUpToTheLimit) {
-  const auto folder = folder_ / "ipa";
+  const auto folder = folder_ / "shown";
   run_training(spec("ipa", {"teaching_ipa=" + folder.string(), "teaching_ipa_max=5", "epochs=1"}));
   std::size_t files = 0;
   std::set<std::int64_t> lengths;
