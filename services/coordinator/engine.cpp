@@ -76,7 +76,8 @@ void Engine::check_folder(const v1::JobSpec& spec, const FolderFacts& facts) con
                 "resume: fresh, but run folder " + folder + " is used already" +
                     (owner == nullptr ? std::string() : " (by job " + owner->id() + ")") +
                     ": choose another name");
-  if (resume == "auto" && owner != nullptr && facts.has_checkpoints)
+  const bool validates = spec.loop().validate();  // nothing of the earlier job is touched
+  if (resume == "auto" && !validates && owner != nullptr && facts.has_checkpoints)
     throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + owner->id() +
                                                ", which is " + state_name(owner->state()) +
                                                ": choose another name, or continue it with resume: require");

@@ -123,6 +123,16 @@ TEST(RunFolderOwner, AnEndedJobsFolderIsContinuedOnRequest) {
   EXPECT_EQ(owners.code(spec_in("/runs", "run", "auto"), false, false), "OK") << "it left nothing to lose";
 }
 
+TEST(RunFolderOwner, AnEndedJobsFolderIsValidatedWithoutAWord) {
+  Owners owners;
+  const std::string id = owners.submit("run");
+  v1::JobSpec spec = spec_in("/runs", "run", "auto");
+  spec.mutable_loop()->set_validate(true);
+  EXPECT_EQ(owners.code(spec, true), "AlreadyExists") << "its job is alive";
+  owners.engine.cancel(Now{}, id, std::chrono::seconds(0));
+  EXPECT_EQ(owners.code(spec, true), "OK");
+}
+
 TEST(RunFolderOwner, ANobodysFolderIsAdopted) {
   Owners owners;
   EXPECT_EQ(owners.code(spec_in("/runs", "run", "auto"), true), "OK");
