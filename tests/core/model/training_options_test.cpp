@@ -133,7 +133,9 @@ TEST(ModelDropoutTest, EverySampleHasItsOwn) {
 
 TEST(ModelDropoutTest, OfASample_IsTheSameAloneAndPadded) {
   const Inputs both;
-  LatentModel model = open_model(dropping(0.3));
+  ModelConfig with = dropping(0.3);
+  with.no_rope = true;  // which would turn the bias token by the padded length
+  LatentModel model = open_model(with);
   const at::Tensor together = output(model, both);
   const Inputs second =
       both.changed([](const at::Tensor& tensor, std::int64_t) { return tensor.narrow(0, 1, 1); });
