@@ -120,6 +120,87 @@ TEST(Sampler, EveryPathAndPrediction_ArrivesAtFiniteAtoms) {
   }
 }
 
+// Forward simulation with the sequence hidden at residues 1 and 2.
+v1::JobSpec design_spec() {
+  v1::JobSpec spec = small_spec();
+  spec.mutable_model()->set_design(true);
+  spec.mutable_transport()->set_sampling_method("euler");
+  spec.mutable_transport()->set_ode_steps(10);
+  return spec;
+}
+
+data::Batch design_batch() {
+  data::Batch batch = small_batch(2, 4);
+  batch.simplex = at::softmax(at::randn({2, 4, 20}), -1);
+  return batch;
+}
+
+TEST(Sampler, Design_BuildsAtomsOfTheGeneratedSequence) {
+  v1::JobSpec spec = design_spec();
+  model::LatentModel model = open_model(spec);
+  const data::Batch batch = design_batch();
+  const Sampled out = sample(model, spec, batch);
+  EXPECT_EQ(out.latents.sizes(), at::IntArrayRef({2, 3, 4, 41}));
+  EXPECT_TRUE(at::equal(out.aatype, out.latents.narrow(-1, 21, 20).argmax(-1)));
+  const at::Tensor given = at::tensor({std::int64_t{0}, std::int64_t{3}});
+  EXPECT_TRUE(at::equal(out.sequence.index_select(1, given), batch.seqres.index_select(1, given)));
+  EXPECT_FALSE(at::equal(out.sequence, batch.seqres));
+  const protein::Rigid first = {batch.rots.narrow(1, 0, 1), batch.trans.narrow(1, 0, 1)};
+  EXPECT_TRUE(at::equal(out.atom14, rebuild_atom14(out.latents, first, out.sequence, spec.model())));
+
+  spec.set_reference_compat(true);
+  const Sampled as_reference = sample(model, spec, batch);
+  EXPECT_TRUE(at::equal(as_reference.atom14,
+                        rebuild_atom14(as_reference.latents, first, batch.seqres, spec.model())));
+}
+
+TEST(Sampler, DirichletFlowTemperature_MovesTheSequence) {
+  v1::JobSpec spec = design_spec();
+  model::LatentModel model = open_model(spec);
+  const data::Batch batch = design_batch();
+  const at::Tensor warm = sample(model, spec, batch).latents;
+  spec.mutable_transport()->set_dirichlet_flow_temp(0.2);
+  const at::Tensor cold = sample(model, spec, batch).latents;
+  EXPECT_GT(largest_difference(warm.narrow(-1, 21, 20), cold.narrow(-1, 21, 20)), 1e-4);
+}
+
+// The reference's table has no finite value for a corner of the simplex.
+TEST(Sampler, AllowNanCfactor_LetsACornerOfTheSimplexPass) {
+  v1::JobSpec spec = design_spec();
+  spec.set_reference_compat(true);
+  model::LatentModel model = open_model(spec);
+  data::Batch batch = design_batch();
+  batch.simplex = at::one_hot(batch.seqres, 20).to(at::kFloat) * 0.9999 + 0.0001 / 20;
+  EXPECT_THROW(sample(model, spec, batch), Error);
+  spec.mutable_transport()->set_allow_nan_cfactor(true);
+  EXPECT_TRUE(sample(model, spec, batch).latents.isfinite().all().item<bool>());
+}
+
+TEST(Sampler, Dopri5UnderDesign_PassesTheEnd) {
+  v1::JobSpec spec = design_spec();
+  spec.mutable_transport()->set_sampling_method("dopri5");
+  spec.mutable_transport()->set_ode_rtol(1e-1);
+  spec.mutable_transport()->set_ode_atol(1e-2);
+  model::LatentModel model = open_model(spec);
+  EXPECT_TRUE(sample(model, spec, design_batch()).atom14.isfinite().all().item<bool>());
+}
+
+TEST(Sampler, Mpnn_AsksOnceAndKeepsTheStructure) {
+  v1::JobSpec spec = design_spec();
+  spec.mutable_model()->set_sim_condition(false);
+  spec.mutable_model()->set_mpnn(true);
+  model::LatentModel model = open_model(spec);
+  data::Batch batch = design_batch();
+  batch.noise = at::Tensor();
+  const Sampled out = sample(model, spec, batch);
+  EXPECT_EQ(out.evaluations, 1);
+  EXPECT_FALSE(out.latents.defined());
+  EXPECT_EQ(out.aatype.sizes(), at::IntArrayRef({2, 1, 4}));
+  const at::Tensor types = batch.seqres.unsqueeze(1).expand({-1, 3, -1});
+  EXPECT_TRUE(at::equal(
+      out.atom14, protein::frames_torsions_to_atom14({batch.rots, batch.trans}, batch.torsions, types)));
+}
+
 TEST(Sampler, NoiseOfAnotherShape_IsRefused) {
   const v1::JobSpec spec = small_spec();
   model::LatentModel model = open_model(spec);

@@ -108,7 +108,7 @@ TEST_F(InferenceTest, SolverFlags_ReachTheSampler) {
 }
 
 TEST_F(InferenceTest, FlowThatCannotBeFollowed_IsAWarning) {
-  const v1::JobSpec strict = spec("strict", {"epochs=1", "ode_rtol=1e-13", "ode_atol=1e-16"});
+  const v1::JobSpec strict = spec("strict", {"epochs=1", "ode_rtol=1e-20", "ode_atol=1e-25"});
   EXPECT_EQ(run_training(strict).finish.outcome(), v1::OUTCOME_COMPLETED);
   EXPECT_TRUE(samples_of("strict").empty());
   EXPECT_TRUE(values_of("strict", "val_sample_rmsf").empty());
