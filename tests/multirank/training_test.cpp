@@ -92,7 +92,8 @@ TEST_P(TrainingOnRanks, EveryPrecision_GivesTheLossCurveOfOneRank) {
   }
 }
 
-// Each sample drops what it drops on one rank; each parameter's gradient is accumulated once and leaves its rank.
+// Each sample drops what it drops on one rank; each parameter's gradient is accumulated once and leaves its
+// rank.
 TEST_P(TrainingOnRanks, DropoutAndRecomputation_GiveTheLossCurveOfOneRank) {
   const std::vector<std::string> flags = {"dropout=0.3", "grad_checkpointing=true", "epochs=3"};
   const RunResult one = run_training(spec("dropping-one", flags));
@@ -104,7 +105,8 @@ TEST_P(TrainingOnRanks, DropoutAndRecomputation_GiveTheLossCurveOfOneRank) {
   for (std::size_t i = 0; i < one.observer.steps.size(); ++i) {
     const std::string where = "step " + std::to_string(i + 1);
     expect_close(one.observer.steps[i].loss(), several.observer.steps[i].loss(), 1e-4, "loss, " + where);
-    expect_close(one.observer.steps[i].grad_norm(), several.observer.steps[i].grad_norm(), 1e-3, "norm, " + where);
+    expect_close(one.observer.steps[i].grad_norm(), several.observer.steps[i].grad_norm(), 1e-3,
+                 "norm, " + where);
     EXPECT_EQ(several.observer.steps[i].loss(), kept.observer.steps[i].loss()) << where;
     EXPECT_EQ(several.observer.steps[i].grad_norm(), kept.observer.steps[i].grad_norm()) << where;
   }

@@ -25,7 +25,8 @@ v1::JobSpec spec_of(const std::string& flags) {
 
 // What is read and written without a model is what the model has, in every mode.
 TEST(ModelLayout, EveryMode_IsTheModelsOwn) {
-  const Json facts = Json::parse(read_file(MDGEN_SOURCE_DIR "/tests/core/checkpoint/reference_state_dicts.json"));
+  const Json facts =
+      Json::parse(read_file(MDGEN_SOURCE_DIR "/tests/core/checkpoint/reference_state_dicts.json"));
   for (const Json& known : facts["cases"]) {
     SCOPED_TRACE(known["case"].get<std::string>());
     const v1::JobSpec spec = spec_of(known["flags"]);

@@ -39,8 +39,11 @@ class RecomputingRun : public ::testing::Test {
 };
 
 TEST_F(RecomputingRun, GradCheckpointing_LeavesEveryBit) {
-  const std::vector<std::vector<std::string>> variants = {
-      {}, {"dropout=0.3"}, {"precision=bf16-mixed"}, {"precision=bf16-true", "dropout=0.1"}, {"precision=16-mixed"}};
+  const std::vector<std::vector<std::string>> variants = {{},
+                                                          {"dropout=0.3"},
+                                                          {"precision=bf16-mixed"},
+                                                          {"precision=bf16-true", "dropout=0.1"},
+                                                          {"precision=16-mixed"}};
   for (std::size_t i = 0; i < variants.size(); ++i) {
     std::vector<std::string> recomputing = variants[i];
     recomputing.emplace_back("grad_checkpointing=true");
@@ -67,7 +70,8 @@ TEST_F(RecomputingRun, Dropout_Resumed_RepeatsTheBits) {
 TEST_F(RecomputingRun, Dropout_OfASample_DoesNotDependOnItsBatch) {
   const auto one_by_one = curve("one", {"dropout=0.3"});
   for (const char* batch : {"2", "4"}) {
-    const auto batched = curve(std::string("batch") + batch, {"dropout=0.3", std::string("batch_size=") + batch});
+    const auto batched =
+        curve(std::string("batch") + batch, {"dropout=0.3", std::string("batch_size=") + batch});
     ASSERT_EQ(batched.size(), one_by_one.size());
     for (std::size_t i = 0; i < batched.size(); ++i) {
       EXPECT_NEAR(batched[i][1], one_by_one[i][1], 2e-4 * one_by_one[i][1]) << "line " << i;
