@@ -131,8 +131,7 @@ TEST_P(AgainstFloat64, LossAndGradientAgree) {
   const Result result = run(spec(tolerance.precision));
   EXPECT_NEAR(result.loss, exact.loss, tolerance.loss * exact.loss);
   EXPECT_LT(relative_l2(result.gradients, exact.gradients), tolerance.gradients);
-              relative_l2(result.gradients, exact.gradients));
-              EXPECT_GT(relative_l2(result.gradients, exact.gradients), 0) << "the precision has no effect";
+  EXPECT_GT(relative_l2(result.gradients, exact.gradients), 0) << "the precision has no effect";
 }
 INSTANTIATE_TEST_SUITE_P(Precisions, AgainstFloat64,
                          ::testing::Values(Tolerance{"32-true", 1e-6, 1e-5},

@@ -26,7 +26,8 @@ class RecomputingRun : public ::testing::Test {
   }
   std::vector<std::string> digests(const std::string& name) const {
     std::vector<std::string> notes, all;
-    for (const auto& file : checkpoint::newest_good(folder_ / name / "checkpoints", notes)->manifest.files) {
+    const auto found = checkpoint::newest_good(folder_ / name / "checkpoints", notes);
+    for (const auto& file : found.value().manifest.files) {
       if (file.name.ends_with(".safetensors")) all.push_back(file.name + " " + file.sha256);
     }
     return all;
