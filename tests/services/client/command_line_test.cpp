@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/base/files.h"
 #include "core/config/json.h"
+#include "core/config/schema.h"
 #include "core/config/spec.h"
 #include "fake_world.h"
 #include "tests/support/temp_dir.h"
@@ -273,8 +276,9 @@ TEST_F(CommandLine, InitWritesASpecThatNeedsOnlyWhatIsRequired) {
     const std::string name = hash == std::string::npos || colon == std::string::npos
                                  ? ""
                                  : line.substr(hash + 2, colon - hash - 2);
-    const bool is_field =
-        !name.empty() && name.find(' ') == std::string::npos && name != "strict" && name != "auto";
+    const auto& fields = config::Schema::get().fields();
+    const bool is_field = std::any_of(fields.begin(), fields.end(),
+                                      [&](const config::Field& field) { return field.name == name; });
     uncommented += (is_field ? line.erase(hash, 2) : line) + "\n";
   }
   write_file_synced(dir / "all.yaml", uncommented);

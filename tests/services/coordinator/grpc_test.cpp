@@ -96,10 +96,10 @@ TEST_F(ServerTest, ARefusedSpecCreatesNothing) {
   EXPECT_THAT(status.error_message(), HasSubstr("mha_heads"));
 
   bad = spec();
-  bad.mutable_model()->set_tps_condition(true);
+  bad.set_determinism("strict");
   status = submit(bad);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("tps_condition"));
+  EXPECT_THAT(status.error_message(), HasSubstr("determinism"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
 
   v1::ListJobsResponse list;
