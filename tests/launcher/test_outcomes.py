@@ -93,7 +93,7 @@ def test_failure_is_1(place, prefix):
 @pytest.mark.parametrize("wrong, text", [
     (("--bogus", "1"), 'unknown flag "--bogus"'),
     (("--workers.max", "5"), "workers.max=5"),
-    (("--tps_condition",), "tps_condition is not implemented yet"),
+    (("--determinism", "strict"), "determinism = \"strict\" is not implemented yet"),
     (("--run_name", "../escape"), "escape"),
 ])
 def test_refused_spec_is_2_and_leaves_nothing(place, prefix, wrong, text):

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "core/base/files.h"
 #include "core/config/json.h"
 #include "core/config/schema.h"
@@ -267,19 +265,20 @@ TEST_F(CommandLine, InitWritesASpecThatNeedsOnlyWhatIsRequired) {
     text.replace(at, 2, "x");
   write_file_synced(dir / "filled.yaml", text);
   EXPECT_EQ(fake.run({"validate", "-f", "filled.yaml"}), 0) << fake.err.str();
-  // Every line that is commented out is a valid one.
-  std::string uncommented;
+  // Every line that is commented out is a valid one. A help text may hold a colon too.
+  std::string uncommented, group;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == ':' && line.find_first_of(" #") == line.npos)
+      group = line.substr(0, line.size() - 1) + ".";
     const std::size_t hash = line.find("# ");
     const std::size_t colon = line.find(": ", hash == std::string::npos ? 0 : hash);
-    const std::string name = hash == std::string::npos || colon == std::string::npos
-                                 ? ""
-                                 : line.substr(hash + 2, colon - hash - 2);
-    const auto& fields = config::Schema::get().fields();
-    const bool is_field = std::any_of(fields.begin(), fields.end(),
-                                      [&](const config::Field& field) { return field.name == name; });
-    uncommented += (is_field ? line.erase(hash, 2) : line) + "\n";
+    if (hash != std::string::npos && colon != std::string::npos) {
+      const config::Field* field =
+          config::Schema::get().by_key((hash == 0 ? "" : group) + line.substr(hash + 2, colon - hash - 2));
+      if (field != nullptr && config::parse_value(*field, line.substr(colon + 2))) line.erase(hash, 2);
+    }
+    uncommented += line + "\n";
   }
   write_file_synced(dir / "all.yaml", uncommented);
   EXPECT_EQ(fake.run({"validate", "-f", "all.yaml"}), 0) << fake.err.str();
