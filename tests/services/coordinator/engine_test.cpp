@@ -82,6 +82,16 @@ TEST(Engine, WholeLifeOfAJob) {
   EXPECT_EQ(world.engine->workers().size(), 2U);
 }
 
+TEST(Engine, ThreadsPerWorker_ReplacesTheShareOfTheMachine) {
+  World world;
+  const std::string a = world.agent("i0");
+  world.agent("i1");
+  v1::JobSpec spec = World::spec("run");
+  spec.set_threads_per_worker(3);
+  world.validate(world.submit(spec), 3);
+  EXPECT_EQ(world.assignment(a).threads(), 3);
+}
+
 TEST(Engine, StateIsStoredBeforeAnythingIsSent) {
   World world;
   world.agent("i0");
