@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/config/spec.h"
+#include "core/config/value.h"
 
 namespace mdgen::config {
 namespace {
@@ -32,6 +33,8 @@ std::string names_of(std::initializer_list<Flag> flags) {
   return join(names, ", ");
 }
 
+std::string number_text(double value) { return value_text(Value(value)); }
+
 bool is_sequence_alone(const v1::ModelSpec& model) { return model.mpnn() || model.dynamic_mpnn(); }
 
 void check_design(const v1::JobSpec& spec, std::vector<std::string>& texts) {
@@ -56,11 +59,14 @@ void check_design(const v1::JobSpec& spec, std::vector<std::string>& texts) {
 void check_sequence_flow(const v1::JobSpec& spec, std::vector<std::string>& texts) {
   if (!spec.model().design()) return;
   const v1::TransportSpec& transport = spec.transport();
-  add(texts, {{transport.alpha_max() <= 1,
-               "transport.alpha_max must be above 1: at 1 the sequence never leaves noise"},
+  add(texts, {{transport.alpha_max() <= 1, "transport.alpha_max must be above 1, not " +
+                                               number_text(transport.alpha_max()) +
+                                               ": at 1 the sequence never leaves noise"},
               {transport.discrete_loss_weight() < 0 || transport.discrete_loss_weight() > 1,
-               "transport.discrete_loss_weight must be from 0 to 1"},
-              {transport.dirichlet_flow_temp() <= 0, "transport.dirichlet_flow_temp must be above 0"}});
+               "transport.discrete_loss_weight must be from 0 to 1, not " +
+                   number_text(transport.discrete_loss_weight())},
+              {transport.dirichlet_flow_temp() <= 0, "transport.dirichlet_flow_temp must be above 0, not " +
+                                                         number_text(transport.dirichlet_flow_temp())}});
 }
 
 void check_no_frames(const v1::JobSpec& spec, std::vector<std::string>& texts) {
