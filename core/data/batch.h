@@ -9,8 +9,14 @@
 
 namespace mdgen::data {
 
-// One micro-batch. B samples, T frames, L residues (crop under atlas, padding with mask 0), C latent
-// channels.
+// A sample of the plan that was left out (data.on_bad_sample: skip).
+struct BadSample {
+  std::uint32_t virtual_sample = 0;
+  std::string reason;  // names the file
+};
+
+// One micro-batch. B samples, T frames, L residues (under atlas padded as core/data/padding.h says, padding
+// with mask 0), C latent channels. B is 0 when every sample was bad: then only bad_samples is there.
 struct Batch {
   at::Tensor trans;         // (B, T, L, 3) Å
   at::Tensor rots;          // (B, T, L, 3, 3); identity on padding
@@ -30,6 +36,10 @@ struct Batch {
   std::vector<std::string> names;            // (B): entry and replica, as "4ake_A_R1"
   std::vector<std::uint64_t> sample_hashes;  // (B), see draws.h
   std::int64_t tokens = 0;                   // frames x real residues, summed over samples
+  // The residues that the batch has when padding is not trimmed, L or more: the attention's bias token has
+  // this rotary position. 0: L.
+  std::int64_t untrimmed_residues = 0;
+  std::vector<BadSample> bad_samples;
 };
 
 }  // namespace mdgen::data
