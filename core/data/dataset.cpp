@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/data/draws.h"
@@ -38,6 +40,27 @@ std::string sample_name(const v1::ManifestEntry& entry, const Window& window) {
   return replica > 0 ? entry.name() + "_R" + std::to_string(replica) : entry.name();
 }
 
+// A fault of the sample and not of the program or the machine.
+bool is_bad_sample(const Error& error) {
+  return error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kDataLoss ||
+         error.code() == ErrorCode::kInvalidArgument;
+}
+
+// What was read of a sample. `context` residues before the crop come with it: pre-omega and phi of the first
+// one need its predecessor.
+struct Reading {
+  DrawKey key;
+  Window window;
+  std::int32_t context = 0;
+  at::Tensor atoms;  // (T, context + residues, 14, 3); T is 1 under copy_frames
+};
+
+MicroBatch samples_of(const std::vector<Reading>& readings) {
+  MicroBatch samples;
+  for (const Reading& reading : readings) samples.push_back(reading.key.sample);
+  return samples;
+}
+
 }  // namespace
 
 struct Dataset::State {
@@ -65,11 +88,13 @@ struct Dataset::State {
 
   std::int64_t batch_length(const MicroBatch& samples) const;
   Batch empty_batch(const MicroBatch& samples) const;
-  at::Tensor read_atoms(std::uint32_t sample, const Window& window, std::int32_t context) const;
+  Reading read(const DrawKey& key) const;
+  std::vector<Reading> read_all(std::uint32_t epoch, const MicroBatch& samples,
+                                std::vector<BadSample>& bad) const;
   at::Tensor types_of(std::uint32_t sample, const Window& window, std::int32_t context) const;
-  void fill(Batch& batch, std::int64_t row, const DrawKey& key) const;
-  void fill_features(Batch& batch, std::int64_t row, std::uint32_t sample, const Window& window) const;
-  void fill_atoms(Batch& batch, std::int64_t row, std::uint32_t sample, const Window& window) const;
+  void fill(Batch& batch, std::int64_t row, const Reading& reading) const;
+  void fill_features(Batch& batch, std::int64_t row, const Reading& reading) const;
+  void fill_atoms(Batch& batch, std::int64_t row, const Reading& reading) const;
   void fill_noise(Batch& batch, std::int64_t row, const DrawKey& key, const Window& window) const;
   void fill_simplex(Batch& batch, std::int64_t row, const DrawKey& key, const Window& window) const;
 };
@@ -113,12 +138,11 @@ Batch Dataset::State::empty_batch(const MicroBatch& samples) const {
   return batch;
 }
 
-// The window's atoms, (T, n, 14, 3); T is 1 under copy_frames. `context` residues before the crop come with
-// it.
-at::Tensor Dataset::State::read_atoms(std::uint32_t sample, const Window& window,
-                                      std::int32_t context) const {
-  const v1::ManifestEntry& protein = entry(sample);
+Reading Dataset::State::read(const DrawKey& key) const {
+  const v1::ManifestEntry& protein = entry(key.sample);
+  const Window window = draw_window(key, protein, rules);
   const v1::Replica& replica = protein.replicas(window.replica);
+  const std::int32_t context = window.crop_start > 0 && !spec.model().no_frames() ? 1 : 0;
   const Block block{.first_frame = window.frame_start * rules.frame_interval,
                     .frames = spec.data().copy_frames() ? 1 : frames(),
                     .first_residue = window.crop_start - context,
@@ -126,8 +150,25 @@ at::Tensor Dataset::State::read_atoms(std::uint32_t sample, const Window& window
                     .frame_stride = rules.frame_interval};
   const auto values = std::make_shared<std::vector<float>>(
       read_block(array_file(spec, replica), replica, protein.residues(), block));
-  return at::from_blob(
-      values->data(), {block.frames, block.residues, protein::kAtom14, 3}, [values](void*) {}, at::kFloat);
+  return {key, window, context,
+          at::from_blob(
+              values->data(), {block.frames, block.residues, protein::kAtom14, 3}, [values](void*) {},
+              at::kFloat)};
+}
+
+std::vector<Reading> Dataset::State::read_all(std::uint32_t epoch, const MicroBatch& samples,
+                                              std::vector<BadSample>& bad) const {
+  const bool skips = spec.data().on_bad_sample() == "skip";
+  std::vector<Reading> readings;
+  for (const std::uint32_t sample : samples) {
+    try {
+      readings.push_back(read({.seed = spec.seed(), .epoch = epoch, .sample = sample}));
+    } catch (const Error& error) {
+      if (!skips || !is_bad_sample(error)) throw;
+      bad.push_back({sample, error.what()});
+    }
+  }
+  return readings;
 }
 
 at::Tensor Dataset::State::types_of(std::uint32_t sample, const Window& window, std::int32_t context) const {
@@ -135,12 +176,9 @@ at::Tensor Dataset::State::types_of(std::uint32_t sample, const Window& window, 
       0, window.crop_start - context, window_residues(entry(sample)) + context);
 }
 
-// One residue before the crop is read with it: the first residue's pre-omega and phi need it.
-void Dataset::State::fill_features(Batch& batch, std::int64_t row, std::uint32_t sample,
-                                   const Window& window) const {
-  const std::int32_t context = window.crop_start > 0 ? 1 : 0;
-  const Features features =
-      make_features(read_atoms(sample, window, context), types_of(sample, window, context), context, masks());
+void Dataset::State::fill_features(Batch& batch, std::int64_t row, const Reading& reading) const {
+  const at::Tensor types = types_of(reading.key.sample, reading.window, reading.context);
+  const Features features = make_features(reading.atoms, types, reading.context, masks());
   const std::int64_t residues = features.trans.size(1);
   batch.trans[row].narrow(1, 0, residues).copy_(features.trans);
   batch.rots[row].narrow(1, 0, residues).copy_(features.rots);
@@ -148,9 +186,8 @@ void Dataset::State::fill_features(Batch& batch, std::int64_t row, std::uint32_t
   batch.torsion_mask[row].narrow(0, 0, residues).copy_(features.torsion_mask);
 }
 
-void Dataset::State::fill_atoms(Batch& batch, std::int64_t row, std::uint32_t sample,
-                                const Window& window) const {
-  const Atoms atoms = make_atoms(read_atoms(sample, window, 0), types_of(sample, window, 0), masks());
+void Dataset::State::fill_atoms(Batch& batch, std::int64_t row, const Reading& reading) const {
+  const Atoms atoms = make_atoms(reading.atoms, types_of(reading.key.sample, reading.window, 0), masks());
   const std::int64_t residues = atoms.mask.size(0);
   batch.atom37[row].narrow(1, 0, residues).copy_(atoms.positions);
   batch.atom37_mask[row].narrow(0, 0, residues).copy_(atoms.mask);
@@ -183,16 +220,17 @@ void Dataset::State::fill_simplex(Batch& batch, std::int64_t row, const DrawKey&
   }
 }
 
-void Dataset::State::fill(Batch& batch, std::int64_t row, const DrawKey& key) const {
+void Dataset::State::fill(Batch& batch, std::int64_t row, const Reading& reading) const {
+  const DrawKey& key = reading.key;
+  const Window& window = reading.window;
   const v1::ManifestEntry& protein = entry(key.sample);
-  const Window window = draw_window(key, protein, rules);
   const float flow_time = draw_flow_time(key);
   const std::int64_t residues = window_residues(protein);
 
   if (spec.model().no_frames())
-    fill_atoms(batch, row, key.sample, window);
+    fill_atoms(batch, row, reading);
   else
-    fill_features(batch, row, key.sample, window);
+    fill_features(batch, row, reading);
   batch.seqres[row].narrow(0, 0, residues).copy_(types_of(key.sample, window, 0));
   batch.mask[row].narrow(0, 0, residues).fill_(1);
   batch.flow_time[row] = flow_time;
@@ -219,12 +257,12 @@ Batch Dataset::load(std::int64_t epoch, const MicroBatch& samples) const {
     throw Error(ErrorCode::kInternal,
                 "load: " + std::to_string(samples.size()) + " samples of epoch " + std::to_string(epoch));
   const at::NoGradGuard no_grad;
-  Batch batch = state_->empty_batch(samples);
-  for (std::size_t row = 0; row < samples.size(); ++row) {
-    state_->fill(
-        batch, static_cast<std::int64_t>(row),
-        {.seed = state_->spec.seed(), .epoch = static_cast<std::uint32_t>(epoch), .sample = samples[row]});
-  }
+  std::vector<BadSample> bad;
+  const std::vector<Reading> readings = state_->read_all(static_cast<std::uint32_t>(epoch), samples, bad);
+  Batch batch = readings.empty() ? Batch{} : state_->empty_batch(samples_of(readings));
+  for (std::size_t row = 0; row < readings.size(); ++row)
+    state_->fill(batch, static_cast<std::int64_t>(row), readings[row]);
+  batch.bad_samples = std::move(bad);
   return batch;
 }
 

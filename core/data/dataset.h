@@ -19,8 +19,9 @@ class Dataset {
   ~Dataset();
 
   // The micro-batch of these virtual samples in this epoch (kValidationEpoch for validation), on the CPU.
-  // Throws Error naming the file when an array is missing, truncated, not finite, or not what the manifest
-  // says.
+  // A sample whose array is missing, truncated, not finite or not what the manifest says is bad: throws Error
+  // naming the file, or under data.on_bad_sample: skip leaves the sample out of the batch and lists it in its
+  // bad_samples. The rows that remain are what they would be in a batch without the bad ones.
   Batch load(std::int64_t epoch, const MicroBatch& samples) const;
 
   // Cost of a virtual sample for assign(): frames x residues as they are computed, padding (atlas: to the

@@ -277,6 +277,46 @@ TEST(Dataset, BadFile_IsNamed) {
   EXPECT_THAT(message_of([&] { dataset.load(0, {0}); }), HasSubstr(file.string() + ": cannot open"));
 }
 
+TEST(Dataset, BadSample_IsLeftOutAndListedUnderSkip) {
+  DataFixture data({.lengths = {12, 20, 14}, .frames = 6, .replicas = 1});
+  const std::filesystem::path missing = data.made.data_dir / "synth1_R1.npy";
+  const std::filesystem::path not_finite = data.made.data_dir / "synth2_R1.npy";
+  std::filesystem::remove(missing);
+  std::fstream(not_finite, std::ios::in | std::ios::out | std::ios::binary).seekp(128).write("\0\x7c", 2);
+  EXPECT_THAT(message_of([&] { data.dataset().load(0, {0, 1, 3}); }), HasSubstr("synth1_R1.npy"));
+  data.spec.mutable_data()->set_on_bad_sample("fail");
+  EXPECT_THAT(message_of([&] { data.dataset().load(0, {0, 1, 3}); }), HasSubstr("synth1_R1.npy"));
+
+  data.spec.mutable_data()->set_on_bad_sample("skip");
+  const Dataset dataset = data.dataset();
+  const Batch whole = dataset.load(0, {0, 3});
+  EXPECT_TRUE(whole.bad_samples.empty());
+  const Batch batch = dataset.load(0, {4, 0, 2, 3});
+  ASSERT_EQ(batch.bad_samples.size(), 2U);
+  EXPECT_EQ(batch.bad_samples[0].virtual_sample, 4U);
+  EXPECT_THAT(batch.bad_samples[0].reason, HasSubstr(missing.string() + ": cannot open"));
+  EXPECT_EQ(batch.bad_samples[1].virtual_sample, 2U);
+  EXPECT_THAT(batch.bad_samples[1].reason,
+              HasSubstr(not_finite.string() + ": a coordinate is not finite in frame 0, residue 1"));
+  const auto got = tensors(batch);
+  const auto expected = tensors(whole);
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(at::equal(got[i], expected[i])) << i;
+  EXPECT_EQ(batch.names, whole.names);
+  EXPECT_EQ(batch.sample_hashes, whole.sample_hashes);
+  EXPECT_EQ(batch.tokens, whole.tokens);
+}
+
+TEST(Dataset, OnlyBadSamples_GiveABatchOfNone) {
+  DataFixture data({.lengths = {12}, .frames = 6, .replicas = 1});
+  data.spec.mutable_data()->set_on_bad_sample("skip");
+  std::filesystem::remove(data.made.data_dir / "synth0_R1.npy");
+  const Batch batch = data.dataset().load(0, {0, 1});
+  EXPECT_EQ(batch.bad_samples.size(), 2U);
+  EXPECT_TRUE(batch.names.empty());
+  EXPECT_TRUE(batch.sample_hashes.empty());
+  EXPECT_EQ(batch.tokens, 0);
+}
+
 TEST(Dataset, BadArguments_Throw) {
   const DataFixture data;
   EXPECT_THAT(message_of([&] { data.dataset().load(0, {}); }), HasSubstr("0 samples"));
