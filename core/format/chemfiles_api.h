@@ -12,6 +12,7 @@ struct CHFL_TOPOLOGY;
 struct CHFL_RESIDUE;
 struct CHFL_ATOM;
 struct CHFL_PROPERTY;
+struct CHFL_CELL;
 using chfl_status = int;  // 0 is success
 using chfl_vector3d = double[3];
 using chfl_warning_callback = void (*)(const char*);
@@ -33,6 +34,10 @@ chfl_status chfl_frame_set_step(CHFL_FRAME* frame, std::uint64_t step);
 chfl_status chfl_frame_set_property(CHFL_FRAME* frame, const char* name, const CHFL_PROPERTY* property);
 CHFL_PROPERTY* chfl_property_double(double value);
 chfl_status chfl_frame_positions(CHFL_FRAME* frame, chfl_vector3d** positions, std::uint64_t* atoms);
+
+CHFL_CELL* chfl_cell_from_frame(CHFL_FRAME* frame);
+// Upper triangular: the box vectors are its columns.
+chfl_status chfl_cell_matrix(const CHFL_CELL* cell, chfl_vector3d matrix[3]);
 
 CHFL_TOPOLOGY* chfl_topology_from_frame(const CHFL_FRAME* frame);
 chfl_status chfl_topology_atoms_count(const CHFL_TOPOLOGY* topology, std::uint64_t* count);

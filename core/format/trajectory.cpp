@@ -3,11 +3,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include "core/base/error.h"
 #include "core/format/chemfiles_api.h"
 #include "core/format/whole_frames.h"
+#include "core/format/xtc_reader.h"
 
 namespace mdgen::format {
 namespace {
@@ -34,20 +36,34 @@ template <typename T>
 using Handle = std::unique_ptr<T, Free>;
 using TrajectoryHandle = std::unique_ptr<CHFL_TRAJECTORY, Close>;
 
-TrajectoryHandle open(const std::filesystem::path& file) {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    chfl_set_warning_callback([](const char* message) { spdlog::debug("chemfiles: {}", message); });
-  });
+constexpr const char* kNoFrames = "there are no frames";
+
+void require_readable(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(file))
     throw Error(ErrorCode::kNotFound, file.string() + ": no such file");
   for (const char* packed : {".gz", ".bz2", ".xz"})
     if (file.extension() == packed)
       throw Error(ErrorCode::kUnimplemented,
                   file.string() + ": compressed files are not read; unpack it first");
+}
+
+TrajectoryHandle open(const std::filesystem::path& file) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    chfl_set_warning_callback([](const char* message) { spdlog::debug("chemfiles: {}", message); });
+  });
   TrajectoryHandle trajectory(chfl_trajectory_open(file.c_str(), 'r'));
   if (trajectory == nullptr) fail_with_last_error(file);
   return trajectory;
+}
+
+std::span<const std::array<double, 3>> frame_positions(CHFL_FRAME* frame, const std::filesystem::path& file,
+                                                       const std::string& where = "") {
+  chfl_vector3d* positions = nullptr;
+  std::uint64_t atoms = 0;
+  check(chfl_frame_positions(frame, &positions, &atoms), file, where);
+  static_assert(sizeof(std::array<double, 3>) == sizeof(chfl_vector3d));
+  return {reinterpret_cast<const std::array<double, 3>*>(positions), atoms};
 }
 
 constexpr std::size_t kTextSize = 64;
@@ -111,8 +127,9 @@ void check_order(const Topology& topology, const std::filesystem::path& file) {
 Topology read_topology(const std::filesystem::path& file) {
   static std::mutex one_at_a_time;  // chemfiles reads some formats through plugins with global state
   const std::lock_guard lock(one_at_a_time);
-  const TrajectoryHandle trajectory = open(file);
+  require_readable(file);
   count_whole_frames(file);
+  const TrajectoryHandle trajectory = open(file);
   const Handle<CHFL_FRAME> frame(chfl_frame());
   check(chfl_trajectory_read_step(trajectory.get(), 0, frame.get()), file);
   const Handle<CHFL_TOPOLOGY> handle(chfl_topology_from_frame(frame.get()));
@@ -123,6 +140,9 @@ Topology read_topology(const std::filesystem::path& file) {
   if (atoms == 0) fail(file, "there are no atoms");
 
   Topology topology;
+  const auto positions = frame_positions(frame.get(), file);
+  if (std::any_of(positions.begin(), positions.end(), [&](const auto& p) { return p != positions[0]; }))
+    topology.positions.assign(positions.begin(), positions.end());
   for (std::uint64_t i = 0; i < atoms; ++i) {
     const Handle<CHFL_ATOM> atom(chfl_atom_from_topology(handle.get(), i));
     topology.atom_names.push_back(
@@ -138,42 +158,110 @@ Topology read_topology(const std::filesystem::path& file) {
   return topology;
 }
 
-struct TrajectoryReader::State {
-  std::filesystem::path file;
-  TrajectoryHandle trajectory;
-  Handle<CHFL_FRAME> frame;
-  std::uint64_t frames = 0;
+// Another library's or our own way to read one file.
+class FrameReader {
+ public:
+  FrameReader() = default;
+  virtual ~FrameReader() = default;
+  FrameReader(const FrameReader&) = delete;
+  FrameReader& operator=(const FrameReader&) = delete;
 
-  std::span<const std::array<double, 3>> read(std::uint64_t index) {
-    const std::string where = "frame " + std::to_string(index) + ": ";
-    check(chfl_trajectory_read_step(trajectory.get(), index, frame.get()), file, where);
-    chfl_vector3d* positions = nullptr;
-    std::uint64_t atoms = 0;
-    check(chfl_frame_positions(frame.get(), &positions, &atoms), file, where);
-    static_assert(sizeof(std::array<double, 3>) == sizeof(chfl_vector3d));
-    return {reinterpret_cast<const std::array<double, 3>*>(positions), atoms};
-  }
+  virtual std::size_t frames() const = 0;
+  virtual std::span<const std::array<double, 3>> positions(std::size_t index) = 0;
+  virtual std::optional<UnitCell> cell() const = 0;
 };
 
-TrajectoryReader::TrajectoryReader(const std::filesystem::path& file)
-    : state_(new State{file, open(file), Handle<CHFL_FRAME>(chfl_frame()), 0}) {
-  check(chfl_trajectory_nsteps(state_->trajectory.get(), &state_->frames), file);
-  const std::optional<std::size_t> counted = count_whole_frames(file);
-  if (counted && *counted > state_->frames)
-    fail(file, std::to_string(*counted) + " frames are there, only " + std::to_string(state_->frames) +
-                   " can be read");
-  if (counted) state_->frames = *counted;
-  if (state_->frames == 0) fail(file, "there are no frames");
+struct TrajectoryReader::State {
+  std::unique_ptr<FrameReader> reader;
+};
+
+namespace {
+
+class ChemfilesReader final : public FrameReader {
+ public:
+  explicit ChemfilesReader(const std::filesystem::path& file) : file_(file), frame_(chfl_frame()) {
+    require_readable(file);
+    const std::optional<std::size_t> counted = count_whole_frames(file);
+    if (counted == 0) fail(file, kNoFrames);
+    trajectory_ = open(file);
+    check(chfl_trajectory_nsteps(trajectory_.get(), &frames_), file);
+    if (counted && *counted > frames_)
+      fail(file,
+           std::to_string(*counted) + " frames are there, only " + std::to_string(frames_) + " can be read");
+    if (counted) frames_ = *counted;
+    if (frames_ == 0) fail(file, kNoFrames);
+  }
+
+  std::size_t frames() const override { return frames_; }
+
+  std::span<const std::array<double, 3>> positions(std::size_t index) override {
+    const std::string where = "frame " + std::to_string(index) + ": ";
+    check(chfl_trajectory_read_step(trajectory_.get(), index, frame_.get()), file_, where);
+    return frame_positions(frame_.get(), file_, where);
+  }
+
+  std::optional<UnitCell> cell() const override {
+    const Handle<CHFL_CELL> cell(chfl_cell_from_frame(frame_.get()));
+    std::array<std::array<double, 3>, 3> columns{};
+    if (cell == nullptr ||
+        chfl_cell_matrix(cell.get(), reinterpret_cast<chfl_vector3d*>(columns.data())) != 0)
+      return std::nullopt;
+    UnitCell vectors{};
+    for (std::size_t i = 0; i < 3; ++i)
+      for (std::size_t j = 0; j < 3; ++j) vectors[i][j] = columns[j][i];
+    return vectors;
+  }
+
+ private:
+  std::filesystem::path file_;
+  TrajectoryHandle trajectory_;
+  Handle<CHFL_FRAME> frame_;
+  std::uint64_t frames_ = 0;
+};
+
+class OwnXtcReader final : public FrameReader {
+ public:
+  explicit OwnXtcReader(const std::filesystem::path& file) : reader_(file) {
+    if (reader_.frames() == 0) fail(file, kNoFrames);
+  }
+  std::size_t frames() const override { return reader_.frames(); }
+  std::span<const std::array<double, 3>> positions(std::size_t index) override {
+    return reader_.positions(index);
+  }
+  std::optional<UnitCell> cell() const override { return reader_.cell(); }
+
+ private:
+  XtcReader reader_;
+};
+
+double volume(const UnitCell& cell) {
+  const auto& [a, b, c] = cell;
+  return a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) +
+         a[2] * (b[0] * c[1] - b[1] * c[0]);
+}
+
+}  // namespace
+
+TrajectoryReader::TrajectoryReader(const std::filesystem::path& file) : state_(new State) {
+  if (file.extension() == ".xtc")
+    state_->reader = std::make_unique<OwnXtcReader>(file);
+  else
+    state_->reader = std::make_unique<ChemfilesReader>(file);
 }
 
 TrajectoryReader::~TrajectoryReader() = default;
 TrajectoryReader::TrajectoryReader(TrajectoryReader&&) noexcept = default;
 TrajectoryReader& TrajectoryReader::operator=(TrajectoryReader&&) noexcept = default;
 
-std::size_t TrajectoryReader::frames() const { return state_->frames; }
+std::size_t TrajectoryReader::frames() const { return state_->reader->frames(); }
 
 std::span<const std::array<double, 3>> TrajectoryReader::positions(std::size_t index) {
-  return state_->read(index);
+  return state_->reader->positions(index);
+}
+
+std::optional<UnitCell> TrajectoryReader::cell() const {
+  const std::optional<UnitCell> cell = state_->reader->cell();
+  return cell && std::abs(volume(*cell)) > 0 ? cell : std::nullopt;
 }
 
 }  // namespace mdgen::format

@@ -2,16 +2,18 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/base/error.h"
-#include "core/format/mapped_file.h"
+#include "core/format/input_file.h"
+#include "core/format/xtc_reader.h"
 
 namespace mdgen::format {
 namespace {
@@ -19,38 +21,37 @@ namespace {
 // Integers at a position of the file; nothing where it ends before.
 class Walker {
  public:
-  Walker(std::span<const std::byte> bytes, std::endian order) : bytes_(bytes), order_(order) {}
+  Walker(const InputFile& file, std::endian order) : file_(file), order_(order) {}
 
-  std::size_t size() const { return bytes_.size(); }
-  std::optional<std::uint32_t> word(std::size_t at) const {
-    if (at > bytes_.size() || bytes_.size() - at < sizeof(std::uint32_t)) return std::nullopt;
+  const InputFile& file() const { return file_; }
+  std::size_t size() const { return file_.size(); }
+  std::optional<std::uint32_t> word(std::size_t at) {
+    if (at > size() || size() - at < sizeof(std::uint32_t)) return std::nullopt;
+    if (at < begin_ || at + sizeof(std::uint32_t) > begin_ + held_) {
+      begin_ = at;
+      held_ = file_.read(at, window_);
+      if (held_ < sizeof(std::uint32_t)) return std::nullopt;
+    }
     std::uint32_t value = 0;
-    std::memcpy(&value, bytes_.data() + at, sizeof(value));
+    std::memcpy(&value, window_.data() + (at - begin_), sizeof(value));
     return order_ == std::endian::native ? value : __builtin_bswap32(value);
   }
 
  private:
-  std::span<const std::byte> bytes_;
+  static constexpr std::size_t kWindow = 256;  // holds a TRR header
+
+  const InputFile& file_;
   std::endian order_;
+  std::array<std::byte, kWindow> window_{};
+  std::size_t begin_ = 0;
+  std::size_t held_ = 0;
 };
 
 std::size_t padded(std::size_t bytes) { return (bytes + 3) / 4 * 4; }
 
-// The ends of frames: where the one that begins at `at` ends, nothing when its lengths cannot be read whole.
-// GROMACS's xdrfile library defines both formats (xdrfile_xtc.c, xdrfile_trr.c).
-std::optional<std::size_t> xtc_frame_end(const Walker& file, std::size_t at) {
-  constexpr std::size_t kSmall = 9;  // up to so many atoms are stored without compression
-  constexpr std::size_t kAtoms = 52;
-  constexpr std::size_t kLength = 88;
-  const auto atoms = file.word(at + kAtoms);
-  if (!atoms) return std::nullopt;
-  if (*atoms <= kSmall) return at + kAtoms + 4 + std::size_t{*atoms} * 12;
-  const auto length = file.word(at + kLength);
-  if (!length) return std::nullopt;
-  return at + kLength + 4 + padded(*length);
-}
-
-std::optional<std::size_t> trr_frame_end(const Walker& file, std::size_t at) {
+// Where the frame that begins at `at` ends; nothing when its lengths cannot be read whole. GROMACS's xdrfile
+// library defines the format (xdrfile_trr.c).
+std::optional<std::size_t> trr_frame_end(Walker& file, std::size_t at) {
   constexpr std::size_t kSizes = 10;  // lengths of the parts, those of positions and box among them
   constexpr std::size_t kBox = 2;
   constexpr std::size_t kPositions = 7;
@@ -78,24 +79,24 @@ std::optional<std::size_t> trr_frame_end(const Walker& file, std::size_t at) {
               file.string() + ": truncated: frame " + std::to_string(frame) + " is incomplete");
 }
 
-template <typename FrameEnd>
-std::size_t walk(const std::filesystem::path& file, const Walker& walker, FrameEnd frame_end) {
-  std::size_t at = 0;
+std::size_t trr_frames(const InputFile& file) {
+  Walker walker(file, std::endian::big);
   std::size_t frame = 0;
-  for (; at < walker.size(); ++frame) {
-    const std::optional<std::size_t> end = frame_end(walker, at);
-    if (!end || *end > walker.size()) cut_short(file, frame);
+  for (std::size_t at = 0; at < walker.size(); ++frame) {
+    const std::optional<std::size_t> end = trr_frame_end(walker, at);
+    if (!end || *end > walker.size()) cut_short(file.path(), frame);
     at = *end;
   }
   return frame;
 }
 
 // Fortran records: length, data, length. A header of three, then for each frame [cell], x, y, z[, w].
-std::optional<std::size_t> dcd_frames(const std::filesystem::path& file, std::span<const std::byte> bytes) {
+std::optional<std::size_t> dcd_frames(const InputFile& input) {
+  const std::filesystem::path& file = input.path();
   constexpr std::uint32_t kControl = 84;  // the first record's length
   const std::endian order =
-      Walker(bytes, std::endian::little).word(0) == kControl ? std::endian::little : std::endian::big;
-  const Walker walker(bytes, order);
+      Walker(input, std::endian::little).word(0) == kControl ? std::endian::little : std::endian::big;
+  Walker walker(input, order);
   const auto control = [&](std::size_t i) { return walker.word(8 + 4 * i); };
   if (walker.word(0) != kControl || !control(19))
     return std::nullopt;  // 64-bit record lengths: left to chemfiles
@@ -106,7 +107,7 @@ std::optional<std::size_t> dcd_frames(const std::filesystem::path& file, std::sp
 
   std::size_t at = 0;
   std::size_t seen = 0;
-  for (; at < bytes.size(); ++seen) {
+  for (; at < walker.size(); ++seen) {
     const std::size_t frame = seen < header ? 0 : (seen - header) / records;
     const auto length = walker.word(at);
     if (!length || walker.word(at + 4 + *length) != length) cut_short(file, frame);
@@ -121,13 +122,13 @@ std::optional<std::size_t> dcd_frames(const std::filesystem::path& file, std::sp
 }
 
 // Nothing when atoms follow the last ENDMDL, or there is none: then the library counts right.
-std::optional<std::size_t> pdb_frames(const std::filesystem::path& file, std::span<const std::byte> bytes) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+std::optional<std::size_t> pdb_frames(const std::filesystem::path& file) {
+  std::ifstream text(file);
   std::size_t models = 0;
   bool any_atoms = false;
   bool atoms_since = false;
-  for (std::size_t at = 0; at < text.size(); at = std::min(text.find('\n', at), text.size() - 1) + 1) {
-    const std::string_view record = text.substr(at, 6);
+  for (std::string line; std::getline(text, line);) {
+    const std::string_view record = std::string_view(line).substr(0, 6);
     if (record == "ATOM  " || record == "HETATM") any_atoms = atoms_since = true;
     if (record != "ENDMDL") continue;
     ++models;
@@ -147,11 +148,10 @@ std::optional<std::size_t> count_whole_frames(const std::filesystem::path& file,
                                               const std::string& extension) {
   const bool is_pdb = extension == ".pdb" || extension == ".ent";
   if (!is_pdb && extension != ".xtc" && extension != ".trr" && extension != ".dcd") return std::nullopt;
-  const MappedFile mapped(file);
-  if (is_pdb) return pdb_frames(file, mapped.bytes());
-  if (extension == ".dcd") return dcd_frames(file, mapped.bytes());
-  return walk(file, Walker(mapped.bytes(), std::endian::big),
-              extension == ".xtc" ? xtc_frame_end : trr_frame_end);
+  const InputFile input(file);
+  if (is_pdb) return pdb_frames(file);
+  if (extension == ".dcd") return dcd_frames(input);
+  return extension == ".xtc" ? xtc_frame_starts(input).size() : trr_frames(input);
 }
 
 }  // namespace mdgen::format

@@ -30,8 +30,7 @@ class AlignedFrames {
 
   std::size_t frames() const { return reader_.frames(); }
 
-  // Checks the frame; superposes it only when it is `wanted`.
-  void read(std::size_t frame, bool wanted) {
+  void read(std::size_t frame) {
     const auto positions = reader_.positions(frame);
     if (positions.size() != selection_.topology_atoms)
       refuse(file_, frame,
@@ -44,7 +43,7 @@ class AlignedFrames {
     }
     if (!onto_first_)
       onto_first_.emplace(heavy_);
-    else if (wanted)
+    else
       onto_first_->apply(heavy_);
   }
 
@@ -93,10 +92,8 @@ template <typename Number, typename Round>
 void write_frames(AlignedFrames& frames, const Selection& selection, const std::filesystem::path& file,
                   const ConvertOptions& options, Round round, format::NpyWriter& writer) {
   constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
-  for (std::size_t frame = 0; frame < frames.frames(); ++frame) {
-    const bool wanted = frame % options.stride == 0;
-    frames.read(frame, wanted);
-    if (!wanted) continue;
+  for (std::size_t frame = 0; frame < frames.frames(); frame += options.stride) {
+    frames.read(frame);
     const Point origin = options.center ? frames.centroid() : Point{};
     std::size_t bad_atom = kNone;
     const std::vector<Number> row = to_atom14<Number>(frames, selection, origin, round, bad_atom);

@@ -91,7 +91,9 @@ class Run {
   // All replicas are converted before the first is published.
   std::string convert_entry(const std::string& name) {
     const Entry entry = find(name);
-    const Selection selection = select_atoms(format::read_topology(entry.topology), entry.topology);
+    const Selection selection =
+        select_atoms(format::read_topology(entry.topology), entry.topology, options_.rules);
+    for (const std::string& note : selection.notes) spdlog::info("{}: {}", name, note);
     if (const auto wanted = sequences_.find(name); wanted != sequences_.end())
       check_sequence(selection, wanted->second, entry.topology);
     if (options_.atlas && options_.topology.empty() && entry.sources.size() < kReplicas)

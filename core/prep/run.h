@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/prep/convert.h"
+#include "core/prep/residues.h"
 
 namespace mdgen::prep {
 
@@ -22,6 +23,7 @@ struct RunOptions {
   int replica = 1;  // of `trajectory` under `atlas`
   bool skip_existing = false;
   int num_workers = 1;
+  SelectionRules rules;
   ConvertOptions convert;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -17,43 +16,20 @@ using protein::kAtom14;
 constexpr std::size_t kShown = 10;
 constexpr std::string_view kTerminalOxygen = "OXT";
 
-std::string label(const format::TopologyResidue& residue) {
-  return residue.name + " " + std::to_string(residue.number);
-}
-
 [[noreturn]] void refuse(const std::filesystem::path& file, const std::string& reason) {
   throw Error(ErrorCode::kInvalidArgument, file.string() + ": " + reason);
-}
-
-void refuse_unknown_residues(const format::Topology& topology, const std::filesystem::path& file) {
-  std::map<std::string, std::vector<std::string>> unknown;
-  for (const format::TopologyResidue& residue : topology.residues)
-    if (protein::residue_type_by_alias(residue.name) < 0) unknown[residue.name].push_back(label(residue));
-  if (unknown.empty()) return;
-  std::vector<std::string> kinds;
-  for (const auto& [name, labels] : unknown)
-    kinds.push_back(labels.front() +
-                    (labels.size() > 1 ? " and " + std::to_string(labels.size() - 1) + " more " + name : ""));
-  refuse(file, "residues that are none of the twenty: " + join(kinds, ", "));
-}
-
-void refuse_several_chains(const format::Topology& topology, const std::filesystem::path& file) {
-  const format::TopologyResidue& first = topology.residues.front();
-  for (const format::TopologyResidue& residue : topology.residues)
-    if (residue.chain != first.chain)
-      refuse(file, "several chains: '" + first.chain + "' begins with residue " + label(first) + ", '" +
-                       residue.chain + "' with residue " + label(residue) +
-                       "; one chain a file is supported");
 }
 
 // Collects what is wrong with the atoms, so that a person sees more than the first fault.
 class Selector {
  public:
-  explicit Selector(const format::Topology& topology) : topology_(topology) {}
+  Selector(const format::Topology& topology, Chain chain) : topology_(topology), chain_(std::move(chain)) {
+    selection_.notes = std::move(chain_.notes);
+  }
 
   Selection run() {
     selection_.topology_atoms = topology_.atom_names.size();
-    for (std::size_t i = 0; i < topology_.residues.size(); ++i) add_residue(i);
+    for (std::size_t i = 0; i < chain_.residues.size(); ++i) add_residue(i);
     std::sort(selection_.atoms.begin(), selection_.atoms.end(),
               [](const SelectedAtom& a, const SelectedAtom& b) { return a.index < b.index; });
     return std::move(selection_);
@@ -61,17 +37,22 @@ class Selector {
   const std::vector<std::string>& problems() const { return problems_; }
 
  private:
+  const format::TopologyResidue& at(std::size_t index) const {
+    return topology_.residues[chain_.residues[index].index];
+  }
+  bool is_last(std::size_t index) const { return index + 1 == chain_.residues.size(); }
+
   void add_residue(std::size_t index) {
-    const format::TopologyResidue& residue = topology_.residues[index];
-    const int type = protein::residue_type_by_alias(residue.name);
+    const int type = chain_.residues[index].type;
     selection_.sequence += protein::kResidueLetters[static_cast<std::size_t>(type)];
-    selection_.residues.push_back(label(residue));
+    selection_.residues.push_back(label(at(index)));
     std::array<int, kAtom14> seen{};
     int terminal_seen = 0;
-    for (const std::size_t atom : residue.atoms) {
+    std::vector<std::string> left_out;
+    for (const std::size_t atom : at(index).atoms) {
       const std::string& given = topology_.atom_names[atom];
       if (protein::is_hydrogen(given)) continue;
-      const std::string_view name = protein::standard_atom_name(type, given);
+      const std::string_view name = standard_name(index, given);
       const int place = protein::atom14_index(type, name);
       SelectedAtom selected{atom, index, std::nullopt};
       if (place >= 0) {
@@ -79,15 +60,37 @@ class Selector {
         ++seen.at(static_cast<std::size_t>(place));
       } else if (name == kTerminalOxygen) {
         ++terminal_seen;
+      } else if (may_leave_out(index, given)) {
+        left_out.push_back(given);
+        continue;
       } else {
         problem(index, "atom '" + given + "' is none of its heavy atoms");
       }
       selection_.atoms.push_back(selected);
     }
+    if (!left_out.empty())
+      selection_.notes.push_back("left out atoms of " + label(at(index)) + ": " + join(left_out, " "));
     check_counts(index, type, seen);
     if (terminal_seen > 1) problem(index, "atom OXT is there " + std::to_string(terminal_seen) + " times");
-    if (terminal_seen > 0 && index + 1 < topology_.residues.size())
+    if (terminal_seen > 0 && !is_last(index))
       problem(index, "atom OXT ends a chain here; one chain a file is supported");
+  }
+
+  // In a mapped residue an alias ("O1" for O) counts only where the standard name is absent: its further
+  // atoms have names of their own.
+  std::string_view standard_name(std::size_t index, const std::string& given) const {
+    const std::string_view name = protein::standard_atom_name(chain_.residues[index].type, given);
+    if (!chain_.residues[index].mapped || name == given) return name;
+    if (name == kTerminalOxygen && !is_last(index)) return given;
+    const auto& atoms = at(index).atoms;
+    const bool taken = std::any_of(atoms.begin(), atoms.end(),
+                                   [&](std::size_t atom) { return topology_.atom_names[atom] == name; });
+    return taken ? std::string_view(given) : name;
+  }
+
+  bool may_leave_out(std::size_t index, const std::string& atom) const {
+    return chain_.residues[index].mapped || (index == 0 && protein::is_first_cap_atom(atom)) ||
+           (is_last(index) && protein::is_last_cap_atom(atom));
   }
 
   void check_counts(std::size_t index, int type, const std::array<int, kAtom14>& seen) {
@@ -100,20 +103,20 @@ class Selector {
   }
 
   void problem(std::size_t index, const std::string& text) {
-    problems_.push_back("residue " + label(topology_.residues[index]) + ": " + text);
+    problems_.push_back("residue " + label(at(index)) + ": " + text);
   }
 
   const format::Topology& topology_;
+  Chain chain_;
   Selection selection_;
   std::vector<std::string> problems_;
 };
 
 }  // namespace
 
-Selection select_atoms(const format::Topology& topology, const std::filesystem::path& file) {
-  refuse_unknown_residues(topology, file);
-  refuse_several_chains(topology, file);
-  Selector selector(topology);
+Selection select_atoms(const format::Topology& topology, const std::filesystem::path& file,
+                       const SelectionRules& rules) {
+  Selector selector(topology, pick_residues(topology, rules, file));
   Selection selection = selector.run();
   const std::vector<std::string>& problems = selector.problems();
   if (problems.empty()) return selection;

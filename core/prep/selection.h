@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/format/trajectory.h"
+#include "core/prep/residues.h"
 
 namespace mdgen::prep {
 
@@ -22,12 +23,14 @@ struct Selection {
   std::string sequence;               // one letter a residue
   std::vector<std::string> residues;  // "LYS 5", as the file names them
   std::vector<SelectedAtom> atoms;    // the heavy ones, in the topology's order
+  std::vector<std::string> notes;     // what was renamed and left out, for the report
 };
 
 // Other programs' names are understood (core/protein/names.h). Throws Error(kInvalidArgument) naming `file`
-// and what is wrong, with residue and atom: residues that are none of the twenty, several chains, a heavy
-// atom that is missing, twice there, or not the residue's.
-Selection select_atoms(const format::Topology& topology, const std::filesystem::path& file);
+// and what is wrong, with residue and atom: what pick_residues refuses, and a heavy atom that is missing,
+// twice there, or not the residue's (in a residue that `rules` map to another: left out with a note).
+Selection select_atoms(const format::Topology& topology, const std::filesystem::path& file,
+                       const SelectionRules& rules = {});
 
 // Throws Error(kInvalidArgument) when the residues are not those of `seqres`, naming the first that differs.
 void check_sequence(const Selection& selection, const std::string& seqres, const std::filesystem::path& file);

@@ -87,7 +87,10 @@ TEST_F(TrajectoryTest, RecordsAfterTheLastModelAreNoFrame) {
 TEST_F(TrajectoryTest, UnreadableFilesAreNamed) {
   EXPECT_THAT(refusal(dir_ / "absent.xtc"), HasSubstr("no such file"));
   EXPECT_NE(refusal(put("a.xtc", "no trajectory at all")), "accepted");
-  EXPECT_NE(refusal(put("empty.xtc", "")), "accepted");
+  for (const char* name : {"empty.xtc", "empty.trr"})
+    EXPECT_THAT(refusal(put(name, "")), HasSubstr("there are no frames"));
+  const std::string header = dcd(glycine_frames(1), 0).substr(0, 92 + 92 + 12);
+  EXPECT_THAT(refusal(put("header.dcd", header)), HasSubstr("there are no frames"));
   EXPECT_NE(refusal(put("a.unknown", "x")), "accepted");
 }
 

@@ -9,6 +9,7 @@ namespace mdgen::prep {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 struct Residue {
@@ -35,9 +36,9 @@ const Residue kGlycine = {"GLY", {"N", "H", "CA", "1HA", "2HA", "C", "O"}};
 const Residue kAlanine = {"ALA", {"N", "HN", "CA", "HA", "CB", "HB1", "C", "O"}};
 const Residue kLast = {"GLY", {"N", "CA", "C", "OT1", "OT2"}};
 
-std::string refusal(const std::vector<Residue>& residues) {
+std::string refusal(const std::vector<Residue>& residues, const SelectionRules& rules = {}) {
   try {
-    select_atoms(topology(residues), "some.pdb");
+    select_atoms(topology(residues), "some.pdb", rules);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     return error.what();
@@ -69,18 +70,88 @@ TEST(Selection, OtherProgramsNames) {
                    "some.pdb");
   EXPECT_EQ(found.sequence, "HCI");
   EXPECT_EQ(found.residues[0], "HSD 10");
+  EXPECT_THAT(found.notes, ElementsAre("renamed CYX 11 to CYS, HSD 10 to HIS"));
+}
+
+const Residue kAcetyl = {"ACE", {"CH3", "C", "O"}};
+const Residue kAmide = {"NH2", {"N"}};
+const Residue kSelenium = {"MSE", {"N", "CA", "CB", "CG", "SE", "CE", "C", "O"}};
+// Its further atoms bear names that are aliases of O and OXT.
+const Residue kPhosphoserine = {"SEP", {"N", "CA", "CB", "OG", "P", "O1", "O2", "C", "O"}};
+const Residue kWater = {"HOH", {"O"}, "W"};
+
+TEST(Selection, ModifiedResiduesOfTheSameAtomsAreRenamed) {
+  const Selection found = select_atoms(topology({kGlycine, kSelenium, {"NALA", kAlanine.atoms}}), "some.pdb");
+  EXPECT_EQ(found.sequence, "GMA");
+  EXPECT_THAT(found.notes, ElementsAre("renamed MSE 11 to MET, NALA 12 to ALA"));
+}
+
+TEST(Selection, CapsAreLeftOutAtTheEndsAlone) {
+  const Selection found = select_atoms(topology({kAcetyl, kGlycine, kAlanine, kAmide}), "some.pdb");
+  EXPECT_EQ(found.sequence, "GA");
+  EXPECT_EQ(found.topology_atoms, 3U + 7 + 8 + 1);
+  EXPECT_EQ(found.atoms.front().index, 3U);
+  EXPECT_EQ(found.atoms.front().slot, 0U);
+  EXPECT_THAT(found.notes, ElementsAre("left out the caps: ACE 10, NH2 13"));
+  EXPECT_THAT(refusal({kGlycine, kAmide, kAcetyl, kGlycine}),
+              HasSubstr("the cap NH2 11 lies between residues"));
+  EXPECT_THAT(refusal({kAcetyl, kAmide}), HasSubstr("no residue is left"));
+}
+
+TEST(Selection, CapsOfCharmmsPatchesAreLeftOutOfTheEndResidues) {
+  Residue first = kGlycine;
+  first.atoms.insert(first.atoms.begin(), {"CAY", "HY1", "CY", "OY"});
+  Residue last = kAlanine;
+  last.atoms.insert(last.atoms.end(), {"NT", "HNT", "CAT"});
+  const Selection found = select_atoms(topology({first, last}), "some.pdb");
+  EXPECT_EQ(found.atoms.size(), 4U + 5U);
+  EXPECT_THAT(found.notes,
+              ElementsAre("left out atoms of GLY 10: CAY CY OY", "left out atoms of ALA 11: NT CAT"));
+  EXPECT_THAT(refusal({kGlycine, first}), HasSubstr("residue GLY 11: atom 'CAY'"));
+}
+
+TEST(Selection, MappedResiduesLoseTheirFurtherAtoms) {
+  SelectionRules rules;
+  rules.parents = {{"SEP", "SER"}};
+  const Selection found = select_atoms(topology({kGlycine, kPhosphoserine, kLast}), "some.pdb", rules);
+  EXPECT_EQ(found.sequence, "GSG");
+  EXPECT_EQ(found.atoms.size(), 4U + 6U + 5U);
+  EXPECT_THAT(found.notes, ElementsAre("renamed SEP 11 to SER", "left out atoms of SEP 11: P O1 O2"));
+  rules.parents = {{"SEP", "LYS"}};
+  EXPECT_THAT(refusal({kGlycine, kPhosphoserine}, rules), HasSubstr("residue SEP 11: atom CG is missing"));
+}
+
+TEST(Selection, ResiduesToDropAreLeftOut) {
+  SelectionRules rules;
+  rules.drop = {"HOH"};
+  const Selection found = select_atoms(topology({kGlycine, kLast, kWater, kWater}), "some.pdb", rules);
+  EXPECT_EQ(found.sequence, "GG");
+  EXPECT_THAT(found.notes, ElementsAre("left out as --drop says: HOH 12 and 1 more HOH"));
+}
+
+TEST(Selection, AChainIsPickedByNameOrSegment) {
+  Residue first = kGlycine, second = kAlanine;
+  second.chain = "B/PROB";
+  for (const char* name : {"B", "PROB", "B/PROB"}) {
+    SelectionRules rules;
+    rules.chain = name;
+    const Selection found = select_atoms(topology({first, second, kWater}), "some.pdb", rules);
+    EXPECT_EQ(found.sequence, "A") << name;
+    EXPECT_EQ(found.atoms.front().index, 7U);
+    EXPECT_THAT(found.notes,
+                ElementsAre("chain '" + std::string(name) +
+                            "' of 'A' (1 residues from GLY 10), 'B/PROB' (1 residues from ALA 11), "
+                            "'W' (1 residues from HOH 12)"));
+  }
+  SelectionRules rules;
+  rules.chain = "C";
+  EXPECT_THAT(refusal({first, second}, rules), HasSubstr("--chain C: it has 'A' (1 residues"));
 }
 
 TEST(Selection, UnknownResiduesAreAllNamed) {
-  EXPECT_THAT(refusal({{"ACE", {"CH3"}},
-                       kGlycine,
-                       {"ASH", {"N"}},
-                       {"GLH", {"N"}},
-                       {"GLH", {"N"}},
-                       {"YPL", {"N"}},
-                       {"LRT", {"N"}}}),
-              AllOf(HasSubstr("some.pdb"), HasSubstr("ACE 10"), HasSubstr("ASH 12"),
-                    HasSubstr("GLH 13 and 1 more GLH"), HasSubstr("YPL 15"), HasSubstr("LRT 16")));
+  EXPECT_THAT(refusal({kGlycine, {"SEP", {"N"}}, {"YPL", {"N"}}, {"YPL", {"N"}}, {"LRT", {"N"}}, kGlycine}),
+              AllOf(HasSubstr("some.pdb"), HasSubstr("SEP 11 (made from SER)"),
+                    HasSubstr("YPL 12 and 1 more YPL"), HasSubstr("LRT 14"), HasSubstr("--map NAME=PARENT")));
 }
 
 TEST(Selection, FaultyAtomsAreNamedWithTheirResidue) {

@@ -167,8 +167,8 @@ def test_a_topology_of_another_molecule(raw, adk, tmp_path):
 @pytest.mark.parametrize(
     "old, new, complaint",
     [
-        ("MET A   1", "MSE A   1", "MSE 1"),
-        ("ARG A   2", "ASH A   2", "ASH 2"),
+        ("MET A   1", "SEP A   1", "residues that are none of the twenty: SEP 1 (made from SER)"),
+        ("ARG A   2", "ASH A   2", "residue ASH 2: atom 'CD' is none of its heavy atoms"),
         (" CB  ARG", " CA  ARG", "residue ARG 2: atom CA is there 2 times; residue ARG 2: atom CB is missing"),
         ("A  20", "B  20", "several chains"),
     ],
@@ -249,12 +249,38 @@ def test_the_originals_own_output(tmp_path, name):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/trajectories beside the clone")
-def test_rhodopsin_is_refused_by_name(tmp_path):
-    log = prep("--sim_dir", SHARED, "--outdir", tmp_path, "--atlas", "--name", "rhodopsin_1u19", ok=False)
-    assert "ACE 0" in log and "GLH 122" in log
-    folder = SHARED / "rhodopsin_1u19"
-    log = prep("--top", folder / "md_1u19.gro", "--traj", folder / "md_1u19.xtc", "--name", "r", "--outdir", tmp_path,
-               ok=False)
-    for name in ("ACE", "ASH", "GLH", "YPL", "LRT"):
-        assert name in log
-    assert outputs(tmp_path) == []
+def test_every_shared_trajectory_by_one_command(tmp_path):
+    prep("--sim_dir", SHARED, "--outdir", tmp_path, "--atlas", "--write_split", tmp_path / "s.csv")
+    rows = dict(row.split(",") for row in (tmp_path / "s.csv").read_text().split()[1:])
+    assert sorted(rows) == sorted(folder.name for folder in SHARED.iterdir() if folder.is_dir())
+    for name, letters in rows.items():
+        array = np.load(tmp_path / f"{name}_R1.npy")
+        assert array.shape[1] == len(letters) and np.all(np.isfinite(array)) and np.all(array[:, :, 1].any(axis=-1))
+
+
+RHODOPSIN = SHARED / "rhodopsin_1u19"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/trajectories beside the clone")
+def test_rhodopsins_modified_residues_are_refused_by_name(tmp_path):
+    log = prep("--top", RHODOPSIN / "md_1u19.gro", "--traj", RHODOPSIN / "md_1u19.xtc", "--name", "r", "--outdir",
+               tmp_path, ok=False)
+    assert "LRT 296, YPL 322 and 1 more YPL (--map" in log and outputs(tmp_path) == []
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/trajectories beside the clone")
+def test_the_whole_of_rhodopsin(tmp_path):
+    log = prep("--top", RHODOPSIN / "md_1u19.gro", "--traj", RHODOPSIN / "md_1u19.xtc", "--name", "r", "--outdir",
+               tmp_path, "--map", "YPL=CYS", "--map", "LRT=LYS", "--dtype", "float32")
+    for note in ("left out the caps: ACE 0", "ASH 83 to ASP", "GLH 122 to GLU", "LRT 296 to LYS",
+                 "YPL 322 and 1 more YPL to CYS", "left out atoms of YPL 322: C1 OS C2"):
+        assert note in log
+    traj = mdtraj.load(RHODOPSIN / "md_1u19.xtc", top=RHODOPSIN / "md_1u19.gro")
+    parents = {"ASH": "ASP", "GLH": "GLU", "LRT": "LYS", "YPL": "CYS"}
+    for residue in traj.top.residues:
+        residue.name = parents.get(residue.name, residue.name)
+    kept = [atom.index for atom in traj.top.atoms if atom.residue.name != "ACE" and atom.name in
+            ["N", "CA", "C", "O", "OXT"] + SIDE_CHAINS[atom.residue.name].split()]
+    got = np.load(tmp_path / "r.npy")
+    assert got.shape == (151, 348, 14, 3)
+    np.testing.assert_allclose(got, reference(traj.atom_slice(kept), True), atol=3e-4, rtol=0)

@@ -2,17 +2,47 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 #include "core/protein/residue_constants.h"
 
 namespace mdgen::protein {
 namespace {
 
-TEST(Names, EveryNameOfHistidineAndCysteine) {
-  for (const char* name : {"HIS", "HSD", "HSE", "HSP", "HSH", "HID", "HIE", "HIP", "HIH"})
-    EXPECT_EQ(residue_type_by_alias(name), residue_type('H')) << name;
-  EXPECT_EQ(residue_type_by_alias("CYX"), residue_type('C'));
-  for (const char* name : {"ASH", "GLH", "YPL", "LRT", "ACE", "MSE", "UNK", "HOH", ""})
+TEST(Names, ProtonationStatesAndTautomers) {
+  const std::pair<char, std::vector<const char*>> names[] = {
+      {'H', {"HIS", "HSD", "HSE", "HSP", "HSH", "HID", "HIE", "HIP", "HIH", "HISD", "HIS1"}},
+      {'C', {"CYS", "CYX", "CYM", "CYS2", "CYSH"}},
+      {'D', {"ASH", "ASPP"}},
+      {'E', {"GLH", "GLUP"}},
+      {'K', {"LYN", "LYP"}},
+      {'M', {"MSE"}}};
+  for (const auto& [letter, aliases] : names)
+    for (const char* name : aliases) EXPECT_EQ(residue_type_by_alias(name), residue_type(letter)) << name;
+  for (const char* name : {"YPL", "LRT", "ACE", "SEP", "HYP", "UNK", "HOH", "X", "CYS3", "HSP HSH", ""})
     EXPECT_EQ(residue_type_by_alias(name), -1) << name;
+}
+
+TEST(Names, AmbersTerminalResidues) {
+  EXPECT_EQ(residue_type_by_alias("NALA"), residue_type('A'));
+  EXPECT_EQ(residue_type_by_alias("CHIE"), residue_type('H'));
+  EXPECT_EQ(residue_type_by_alias("XALA"), -1);
+  EXPECT_EQ(residue_type_by_alias("NNAL"), -1);
+}
+
+TEST(Names, ModifiedResiduesAreNoneOfTheTwenty) {
+  EXPECT_EQ(modified_from("SEP"), "SER");
+  EXPECT_EQ(modified_from("HYP"), "PRO");
+  EXPECT_EQ(modified_from("YPL"), "");
+  EXPECT_EQ(modified_from("ALA"), "");
+}
+
+TEST(Names, Caps) {
+  for (const char* name : {"ACE", "NME", "NH2", "FOR", "NMA"}) EXPECT_TRUE(is_cap(name)) << name;
+  for (const char* name : {"ALA", "", "AC", "CE N"}) EXPECT_FALSE(is_cap(name)) << name;
+  EXPECT_TRUE(is_first_cap_atom("CAY") && is_last_cap_atom("CAT"));
+  EXPECT_FALSE(is_first_cap_atom("CAT") || is_last_cap_atom("N"));
 }
 
 TEST(Names, StandardNamesStay) {
@@ -29,6 +59,7 @@ TEST(Names, AtomAliasesAreTheResiduesOwn) {
   EXPECT_EQ(standard_atom_name(residue_type('T'), "OG"), "OG1");
   EXPECT_EQ(standard_atom_name(residue_type('G'), "OT1"), "O");
   EXPECT_EQ(standard_atom_name(residue_type('G'), "OC2"), "OXT");
+  EXPECT_EQ(standard_atom_name(residue_type('M'), "SE"), "SD");
 }
 
 TEST(Names, Hydrogens) {
