@@ -28,6 +28,8 @@ class NpyWriter {
   void publish();
 
   const std::filesystem::path& file() const { return partial_->file(); }
+  // Where the data are until publish().
+  const std::filesystem::path& partial() const { return partial_->path(); }
 
  private:
   void write(std::string_view bytes);

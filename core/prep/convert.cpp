@@ -1,5 +1,6 @@
 #include "core/prep/convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -90,7 +91,8 @@ bool keep_float(float value, float& kept) {
 
 template <typename Number, typename Round>
 void write_frames(AlignedFrames& frames, const Selection& selection, const std::filesystem::path& file,
-                  const ConvertOptions& options, Round round, format::NpyWriter& writer) {
+                  const ConvertOptions& options, const OnFrame& on_frame, Round round,
+                  format::NpyWriter& writer) {
   constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
   for (std::size_t frame = 0; frame < frames.frames(); frame += options.stride) {
     frames.read(frame);
@@ -102,13 +104,15 @@ void write_frames(AlignedFrames& frames, const Selection& selection, const std::
              "residue " + frames.residue(bad_atom) + ": a coordinate is beyond what " +
                  (options.half ? "float16" : "float32") + " holds");
     writer.append(std::as_bytes(std::span(row)));
+    if (on_frame) on_frame(std::min(frame + options.stride, frames.frames()), frames.frames());
   }
 }
 
 }  // namespace
 
 Converted convert(const Selection& selection, const std::filesystem::path& trajectory,
-                  const std::filesystem::path& output, const ConvertOptions& options) {
+                  const std::filesystem::path& output, const ConvertOptions& options,
+                  const OnFrame& on_frame) {
   AlignedFrames frames(selection, trajectory);
   const std::size_t kept = (frames.frames() + options.stride - 1) / options.stride;
   const std::array<std::int64_t, 4> shape = {static_cast<std::int64_t>(kept),
@@ -116,11 +120,11 @@ Converted convert(const Selection& selection, const std::filesystem::path& traje
                                              protein::kAtom14, 3};
   format::NpyWriter writer(output, options.half ? "<f2" : "<f4", shape);
   if (options.half)
-    write_frames<std::uint16_t>(frames, selection, trajectory, options, round_to_half, writer);
+    write_frames<std::uint16_t>(frames, selection, trajectory, options, on_frame, round_to_half, writer);
   else
-    write_frames<float>(frames, selection, trajectory, options, keep_float, writer);
+    write_frames<float>(frames, selection, trajectory, options, on_frame, keep_float, writer);
   writer.finish();
-  return {std::move(writer), frames.frames()};
+  return {std::move(writer), frames.frames(), kept};
 }
 
 }  // namespace mdgen::prep

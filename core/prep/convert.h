@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 
 #include "core/format/npy_writer.h"
 #include "core/format/trajectory.h"
@@ -17,14 +18,21 @@ struct ConvertOptions {
 };
 
 struct Converted {
-  format::NpyWriter writer;  // finished, not yet published
-  std::size_t frames = 0;    // read
+  format::NpyWriter writer;     // finished, not yet published
+  std::size_t frames_read = 0;  // in the trajectory, those that the stride leaves out included
+  std::size_t frames = 0;       // in the array
 };
 
+// Called after each frame with the number of frames that are behind, skipped ones included, and of all
+// frames. What it throws ends the conversion.
+using OnFrame = std::function<void(std::size_t behind, std::size_t all)>;
+
 // (ceil(frames / stride), residues, 14, 3) in Å, each frame superposed on frame 0 over all heavy atoms,
-// absent atoms 0. Throws Error naming the trajectory, frame and residue: another number of atoms than the
-// topology, a coordinate that is not finite or that the dtype cannot hold.
+// absent atoms 0. Memory: one frame and 8 bytes for each frame of the file. Throws Error naming the
+// trajectory, frame and residue: another number of atoms than the topology, a coordinate that is not finite
+// or that the dtype cannot hold.
 Converted convert(const Selection& selection, const std::filesystem::path& trajectory,
-                  const std::filesystem::path& output, const ConvertOptions& options);
+                  const std::filesystem::path& output, const ConvertOptions& options,
+                  const OnFrame& on_frame = {});
 
 }  // namespace mdgen::prep

@@ -96,7 +96,12 @@ void Flags::add_outputs() {
   app_->add_option("--suffix", options_.suffix, "end of the file names, before .npy");
   app_->add_option("--write_split", options_.write_split,
                    "write this CSV with name,seqres of what was converted");
-  app_->add_flag("--skip_existing", options_.skip_existing, "keep the .npy files that are there already");
+  app_->add_option("--report", options_.report,
+                   "write the report to this JSON file (default: report.json in --outdir)");
+  auto* force = app_->add_flag("--force", options_.force, "convert finished entries once more");
+  app_->add_flag("--skip_existing", options_.skip_existing,
+                 "keep .npy files of which there is no record how they were made, unchecked")
+      ->excludes(force);
   app_->add_option("--num_workers", options_.num_workers, "trajectories converted at a time")
       ->check(positive_number())
       ->capture_default_str();

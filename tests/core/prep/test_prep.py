@@ -1,47 +1,12 @@
 """mdgen-prep against mdtraj doing what the reference does, and against broken files."""
 
-import os
-import pathlib
 import subprocess
 
 import mdtraj
 import numpy as np
 import pytest
 
-PREP = pathlib.Path(os.environ["MDGEN_BIN_DIR"]) / "mdgen-prep"
-ADK = pathlib.Path(os.environ["MDGEN_ADK_DIR"])
-SHARED = pathlib.Path(os.environ["MDGEN_SOURCE_DIR"]).parent / "shared" / "data" / "trajectories"
-
-SIDE_CHAINS = {
-    "ALA": "CB", "ARG": "CB CG CD NE CZ NH1 NH2", "ASN": "CB CG OD1 ND2", "ASP": "CB CG OD1 OD2", "CYS": "CB SG",
-    "GLN": "CB CG CD OE1 NE2", "GLU": "CB CG CD OE1 OE2", "GLY": "", "HIS": "CB CG ND1 CD2 CE1 NE2",
-    "ILE": "CB CG1 CG2 CD1", "LEU": "CB CG CD1 CD2", "LYS": "CB CG CD CE NZ", "MET": "CB CG SD CE",
-    "PHE": "CB CG CD1 CD2 CE1 CE2 CZ", "PRO": "CB CG CD", "SER": "CB OG", "THR": "CB OG1 CG2",
-    "TRP": "CB CG CD1 CD2 NE1 CE2 CE3 CZ2 CZ3 CH2", "TYR": "CB CG CD1 CD2 CE1 CE2 CZ OH", "VAL": "CB CG1 CG2",
-}
-
-
-def reference(traj, center):
-    """Hydrogens off, superposed on frame 0, Å, in atom14 places."""
-    traj = traj.atom_slice([atom.index for atom in traj.top.atoms if atom.element.symbol != "H"])
-    traj.superpose(traj)
-    xyz = traj.xyz.astype(np.float64) * 10
-    if center:
-        xyz -= xyz[0].mean(axis=0)
-    out = np.zeros((traj.n_frames, traj.n_residues, 14, 3))
-    for i, residue in enumerate(traj.top.residues):
-        places = ["N", "CA", "C", "O"] + SIDE_CHAINS[residue.name].split()
-        for atom in residue.atoms:
-            if atom.name in places:
-                out[:, i, places.index(atom.name)] = xyz[:, atom.index]
-    return out
-
-
-def prep(*words, ok=True):
-    done = subprocess.run([PREP, *map(str, words)], capture_output=True, text=True)
-    assert done.returncode == (0 if ok else 1), done.stderr
-    return done.stderr
-
+from prep_program import ADK, PREP, SHARED, SIDE_CHAINS, arrays, part_of_adk, prep, reference
 
 @pytest.fixture(scope="module")
 def adk():
@@ -50,9 +15,7 @@ def adk():
 
 @pytest.fixture(scope="module")
 def small():
-    """A stretch of ADK without histidine, 12 frames: written with the names that mdtraj gives."""
-    traj = mdtraj.load(ADK / "adk_dims.dcd", top=ADK / "adk.psf")[:12]
-    return traj.atom_slice([atom.index for atom in traj.top.atoms if atom.residue.index < 20])
+    return part_of_adk()
 
 
 def check_half(got, wanted, slack=1e-4):
@@ -88,7 +51,7 @@ def test_float16_stride_suffix_and_replica(adk, tmp_path):
 
 def test_without_atlas_the_file_has_no_replica(tmp_path):
     prep("--top", ADK / "adk.psf", "--traj", ADK / "adk_dims.dcd", "--name", "adk", "--outdir", tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["adk.npy"]
+    assert arrays(tmp_path) == ["adk.npy"]
 
 
 @pytest.mark.parametrize("extension", ["xtc", "trr", "dcd", "pdb"])
@@ -100,110 +63,6 @@ def test_every_format_gives_the_same_array(small, tmp_path, extension, top):
          tmp_path, "--dtype", "float32")
     tolerance = 1e-4 if extension in ("trr", "dcd") else 0.02  # XTC and PDB round the coordinates
     np.testing.assert_allclose(np.load(tmp_path / "small.npy"), reference(small, True), atol=tolerance, rtol=0)
-
-
-@pytest.fixture
-def raw(small, tmp_path):
-    """Two entries in ATLAS's layout: a with three replicas, b with two."""
-    for name, replicas in (("a", 3), ("b", 2)):
-        folder = tmp_path / "raw" / name
-        folder.mkdir(parents=True)
-        small[0].save(str(folder / f"{name}.pdb"))
-        for i in range(1, replicas + 1):
-            small.save(str(folder / (f"{name}_prod_R{i}_fit.xtc" if i < 3 else f"{name}_R{i}.xtc")))
-    return tmp_path / "raw"
-
-
-def outputs(folder):
-    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
-
-
-def test_a_folder_of_entries(raw, tmp_path):
-    out = tmp_path / "out"
-    log = prep("--sim_dir", raw, "--outdir", out, "--atlas", "--num_workers", 2, "--write_split", tmp_path / "s.csv")
-    assert outputs(out) == ["a_R1.npy", "a_R2.npy", "a_R3.npy", "b_R1.npy", "b_R2.npy"]
-    assert "b: 2 of 3 replicas" in log and "a: " not in log
-    assert [line.split(",")[0] for line in (tmp_path / "s.csv").read_text().split()] == ["name", "a", "b"]
-    again = tmp_path / "again"
-    prep("--sim_dir", raw, "--outdir", again, "--atlas", "--split", tmp_path / "s.csv", "--name", "b")
-    assert outputs(again) == ["b_R1.npy", "b_R2.npy"]
-    assert (again / "b_R1.npy").read_bytes() == (out / "b_R1.npy").read_bytes()
-
-
-def test_without_atlas_one_trajectory_an_entry(raw, small, tmp_path):
-    small.save(str(raw / "a" / "a.xtc"))
-    prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--name", "a", "--suffix", "_x")
-    assert outputs(tmp_path / "out") == ["a_x.npy"]
-
-
-def test_existing_files_are_replaced_or_skipped(raw, tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "a_R1.npy").write_bytes(b"old")
-    prep("--sim_dir", raw, "--outdir", out, "--atlas", "--name", "a", "--skip_existing")
-    assert (out / "a_R1.npy").read_bytes() == b"old" and len(outputs(out)) == 3
-    prep("--sim_dir", raw, "--outdir", out, "--atlas", "--name", "a")
-    assert np.load(out / "a_R1.npy").shape == np.load(out / "a_R2.npy").shape
-
-
-@pytest.mark.parametrize("cut", [1, 17, 60, 200, 500])
-def test_a_truncated_replica_fails_the_whole_entry(raw, tmp_path, cut):
-    file = raw / "a" / "a_prod_R2_fit.xtc"
-    file.write_bytes(file.read_bytes()[:-cut])
-    out = tmp_path / "out"
-    log = prep("--sim_dir", raw, "--outdir", out, "--atlas", "--write_split", tmp_path / "s.csv", ok=False)
-    assert "a_prod_R2_fit.xtc: truncated: frame 11" in log
-    assert outputs(out) == ["b_R1.npy", "b_R2.npy"]
-    assert [line.split(",")[0] for line in (tmp_path / "s.csv").read_text().split()] == ["name", "b"]
-
-
-def test_a_topology_of_another_molecule(raw, adk, tmp_path):
-    adk[0].save(str(raw / "a" / "a.pdb"))
-    log = prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--atlas", "--name", "a", ok=False)
-    assert "frame 0: " in log and "atoms, the topology has 3341" in log
-    assert outputs(tmp_path / "out") == []
-
-
-@pytest.mark.parametrize(
-    "old, new, complaint",
-    [
-        ("MET A   1", "SEP A   1", "residues that are none of the twenty: SEP 1 (made from SER)"),
-        ("ARG A   2", "ASH A   2", "residue ASH 2: atom 'CD' is none of its heavy atoms"),
-        (" CB  ARG", " CA  ARG", "residue ARG 2: atom CA is there 2 times; residue ARG 2: atom CB is missing"),
-        ("A  20", "B  20", "several chains"),
-    ],
-)
-def test_bad_topologies_are_refused_by_name(raw, tmp_path, old, new, complaint):
-    file = raw / "a" / "a.pdb"
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
-    log = prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--atlas", "--name", "a", ok=False)
-    assert complaint in log and "a.pdb" in log
-    assert outputs(tmp_path / "out") == []
-
-
-def test_a_sequence_that_disagrees(raw, tmp_path):
-    prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--atlas", "--write_split", tmp_path / "splits" / "s.csv")
-    rows = (tmp_path / "splits" / "s.csv").read_text()
-    (tmp_path / "bad.csv").write_text(rows[:-2] + "\n")
-    out = tmp_path / "other"
-    log = prep("--sim_dir", raw, "--outdir", out, "--atlas", "--split", tmp_path / "bad.csv", ok=False)
-    assert "20 residues, its sequence in the split has 19" in log
-    assert all(name.startswith("a_") for name in outputs(out))
-
-
-def test_missing_inputs(raw, tmp_path):
-    assert "no replica" in prep("--sim_dir", raw, "--outdir", tmp_path / "out", "--name", "a", "--atlas",
-                                "--suffix", "", "--split", empty_of_xtc(raw), ok=False)
-    assert "no such folder" in prep("--sim_dir", tmp_path / "absent", "--outdir", tmp_path / "out", ok=False)
-
-
-def empty_of_xtc(raw):
-    for file in (raw / "a").glob("*.xtc"):
-        file.unlink()
-    split = raw.parent / "a.csv"
-    split.write_text("name,seqres\na,MRIILLGAPGAGKGTQAQFI\n")
-    return split
 
 
 @pytest.mark.parametrize(
@@ -223,7 +82,7 @@ def empty_of_xtc(raw):
 )
 def test_usage_errors_exit_with_2(words, tmp_path):
     assert subprocess.run([PREP, *words], capture_output=True, cwd=tmp_path).returncode == 2
-    assert outputs(tmp_path) == []
+    assert arrays(tmp_path) == []
 
 
 def test_a_stride_that_is_none_is_named(tmp_path):
@@ -265,7 +124,7 @@ RHODOPSIN = SHARED / "rhodopsin_1u19"
 def test_rhodopsins_modified_residues_are_refused_by_name(tmp_path):
     log = prep("--top", RHODOPSIN / "md_1u19.gro", "--traj", RHODOPSIN / "md_1u19.xtc", "--name", "r", "--outdir",
                tmp_path, ok=False)
-    assert "LRT 296, YPL 322 and 1 more YPL (--map" in log and outputs(tmp_path) == []
+    assert "LRT 296, YPL 322 and 1 more YPL (--map" in log and arrays(tmp_path) == []
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/trajectories beside the clone")
