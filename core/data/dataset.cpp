@@ -195,16 +195,13 @@ void Dataset::State::fill_atoms(Batch& batch, std::int64_t row, const Reading& r
 
 void Dataset::State::fill_noise(Batch& batch, std::int64_t row, const DrawKey& key,
                                 const Window& window) const {
-  const std::int64_t residues = window_residues(entry(key.sample));
-  const std::int64_t length = batch.noise.size(2);
-  const auto channels = static_cast<std::size_t>(latent_channels);
-  float* noise = batch.noise[row].data_ptr<float>();
-  for (std::int64_t frame = 0; frame < frames(); ++frame) {
-    for (std::int64_t residue = 0; residue < residues; ++residue) {
-      float* out = noise + (frame * length + residue) * latent_channels;
-      draw_noise(key, frame, static_cast<std::int32_t>(window.crop_start + residue), {out, channels});
-    }
-  }
+  draw_noise(key,
+             {.frames = frames(),
+              .first_residue = window.crop_start,
+              .residues = window_residues(entry(key.sample)),
+              .channels = latent_channels,
+              .frame_stride = batch.noise.stride(1)},
+             batch.noise[row].data_ptr<float>());
 }
 
 void Dataset::State::fill_simplex(Batch& batch, std::int64_t row, const DrawKey& key,

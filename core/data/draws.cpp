@@ -12,23 +12,11 @@
 namespace mdgen::data {
 namespace {
 
-constexpr std::int64_t kMaxFrames = std::int64_t{1} << 24;
 constexpr std::int32_t kMaxResidues = 1 << 20;
-constexpr std::size_t kMaxChannels = 4 << 12;
 
 PhiloxCounter draw(const DrawKey& key, DrawKind kind, std::uint32_t frame, std::uint32_t last) {
   return philox4x32({key.epoch, key.sample, static_cast<std::uint32_t>(kind) << 24 | frame, last},
                     philox_key(key.seed));
-}
-
-// Uniform in (0, 1]: small values keep all 32 bits, so that the tails reach 6.6 standard deviations.
-float open_uniform(std::uint32_t word) { return static_cast<float>(word) * 0x1.0p-32F + 0x1.0p-33F; }
-
-void box_muller(std::uint32_t radius_word, std::uint32_t angle_word, float* pair) {
-  const float radius = std::sqrt(-2.0F * std::log(open_uniform(radius_word)));
-  const float angle = 2.0F * std::numbers::pi_v<float> * uniform_float(angle_word);
-  pair[0] = radius * std::cos(angle);
-  pair[1] = radius * std::sin(angle);
 }
 
 void check_residue(const char* caller, std::int32_t residue) {
@@ -120,23 +108,6 @@ Window draw_window(const DrawKey& key, const v1::ManifestEntry& entry, const Win
 }
 
 float draw_flow_time(const DrawKey& key) { return uniform_float(draw(key, DrawKind::kFlowTime, 0, 0)[0]); }
-
-void draw_noise(const DrawKey& key, std::int64_t frame, std::int32_t residue, std::span<float> out) {
-  if (frame < 0 || frame >= kMaxFrames || residue < 0 || residue >= kMaxResidues ||
-      out.size() > kMaxChannels) {
-    throw Error(ErrorCode::kInternal, "draw_noise: frame " + std::to_string(frame) + ", residue " +
-                                          std::to_string(residue) + " or " + std::to_string(out.size()) +
-                                          " channels do not fit the counter");
-  }
-  for (std::size_t channel = 0; channel < out.size(); channel += 4) {
-    const auto last = static_cast<std::uint32_t>(residue) << 12 | static_cast<std::uint32_t>(channel / 4);
-    const PhiloxCounter words = draw(key, DrawKind::kNoise, static_cast<std::uint32_t>(frame), last);
-    float normals[4];
-    box_muller(words[0], words[1], normals);
-    box_muller(words[2], words[3], normals + 2);
-    std::copy_n(normals, std::min<std::size_t>(4, out.size() - channel), &out[channel]);
-  }
-}
 
 void draw_simplex(const DrawKey& key, std::int32_t residue, int type, double alpha,
                   std::span<float, 20> out) {

@@ -1,6 +1,6 @@
 // Every random draw of a sample, as a pure function of (seed, epoch, virtual sample, kind; frame, residue,
-// channel) through Philox. No LibTorch. Integers and uniforms are exact everywhere; normals come from
-// Box-Muller in float32, Dirichlet draws from gamma draws in float64.
+// channel) through Philox. No LibTorch. Integers and uniforms are exact everywhere; normals are the same bits
+// on every CPU (normal_kernel.h); Dirichlet draws come from gamma draws in float64.
 //
 // Counter layout: word 0 = epoch, word 1 = virtual sample, word 2 = kind << 24 | frame (24 bits),
 // word 3 = residue number << 12 | channel / 4. Where a kind has no frame, residue or channel they are 0; the
@@ -62,8 +62,19 @@ Window draw_window(const DrawKey& key, const v1::ManifestEntry& entry, const Win
 // Uniform in [0, 1).
 float draw_flow_time(const DrawKey& key);
 
-// Standard normals for one frame and residue: out[c] for c < channels. `residue` is the number in the
-// protein, not in the crop, so that cropping and padding leave a residue's noise alone.
+// Which normals: `residues` from first_residue on, numbered in the protein and not in the crop, so that
+// cropping and padding leave a residue's noise alone; frames numbered in the window.
+struct NoiseBlock {
+  std::int64_t first_frame = 0;
+  std::int64_t frames = 0;
+  std::int64_t first_residue = 0;
+  std::int64_t residues = 0;
+  std::int64_t channels = 0;
+  std::int64_t frame_stride = 0;  // values in `out` from one frame to the next
+};
+// Standard normals (frames, residues, channels). device_noise.h has the same for other devices.
+void draw_noise(const DrawKey& key, const NoiseBlock& block, float* out);
+// Those of one frame and residue: out[c] for c < channels.
 void draw_noise(const DrawKey& key, std::int64_t frame, std::int32_t residue, std::span<float> out);
 
 // A point of the simplex, Dirichlet(1 + onehot(type) (alpha - 1)), for one residue (its number in the

@@ -47,12 +47,10 @@ void draw(data::Batch& batch, const v1::ModelSpec& model, std::int64_t frames, c
   const auto channels = static_cast<std::int64_t>(objective::latent_channels(model));
   const data::DrawKey draws{.seed = seed_of(key), .epoch = key.block, .sample = key.sample};
   batch.noise = at::empty({1, frames, residues, channels});
-  float* out = batch.noise.data_ptr<float>();
-  for (std::int64_t frame = 0; frame < frames; ++frame) {
-    for (std::int64_t residue = 0; residue < residues; ++residue, out += channels)
-      data::draw_noise(draws, frame, static_cast<std::int32_t>(residue),
-                       {out, static_cast<std::size_t>(channels)});
-  }
+  data::draw_noise(
+      draws,
+      {.frames = frames, .residues = residues, .channels = channels, .frame_stride = residues * channels},
+      batch.noise.data_ptr<float>());
   if (!model.design()) return;
   batch.simplex = at::empty({1, residues, kTypes});
   float* point = batch.simplex.data_ptr<float>();
