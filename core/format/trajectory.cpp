@@ -66,6 +66,25 @@ std::span<const std::array<double, 3>> frame_positions(CHFL_FRAME* frame, const 
   return {reinterpret_cast<const std::array<double, 3>*>(positions), atoms};
 }
 
+// Nothing for a box without volume.
+std::optional<UnitCell> with_volume(const UnitCell& cell) {
+  const auto& [a, b, c] = cell;
+  const double volume = a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) +
+                        a[2] * (b[0] * c[1] - b[1] * c[0]);
+  return std::abs(volume) > 0 ? std::optional(cell) : std::nullopt;
+}
+
+std::optional<UnitCell> frame_cell(CHFL_FRAME* frame) {
+  const Handle<CHFL_CELL> cell(chfl_cell_from_frame(frame));
+  std::array<std::array<double, 3>, 3> columns{};
+  if (cell == nullptr || chfl_cell_matrix(cell.get(), reinterpret_cast<chfl_vector3d*>(columns.data())) != 0)
+    return std::nullopt;
+  UnitCell vectors{};
+  for (std::size_t i = 0; i < 3; ++i)
+    for (std::size_t j = 0; j < 3; ++j) vectors[i][j] = columns[j][i];
+  return with_volume(vectors);
+}
+
 constexpr std::size_t kTextSize = 64;
 
 template <typename Get>
@@ -143,6 +162,7 @@ Topology read_topology(const std::filesystem::path& file) {
   const auto positions = frame_positions(frame.get(), file);
   if (std::any_of(positions.begin(), positions.end(), [&](const auto& p) { return p != positions[0]; }))
     topology.positions.assign(positions.begin(), positions.end());
+  topology.cell = frame_cell(frame.get());
   for (std::uint64_t i = 0; i < atoms; ++i) {
     const Handle<CHFL_ATOM> atom(chfl_atom_from_topology(handle.get(), i));
     topology.atom_names.push_back(
@@ -200,17 +220,7 @@ class ChemfilesReader final : public FrameReader {
     return frame_positions(frame_.get(), file_, where);
   }
 
-  std::optional<UnitCell> cell() const override {
-    const Handle<CHFL_CELL> cell(chfl_cell_from_frame(frame_.get()));
-    std::array<std::array<double, 3>, 3> columns{};
-    if (cell == nullptr ||
-        chfl_cell_matrix(cell.get(), reinterpret_cast<chfl_vector3d*>(columns.data())) != 0)
-      return std::nullopt;
-    UnitCell vectors{};
-    for (std::size_t i = 0; i < 3; ++i)
-      for (std::size_t j = 0; j < 3; ++j) vectors[i][j] = columns[j][i];
-    return vectors;
-  }
+  std::optional<UnitCell> cell() const override { return frame_cell(frame_.get()); }
 
  private:
   std::filesystem::path file_;
@@ -228,17 +238,13 @@ class OwnXtcReader final : public FrameReader {
   std::span<const std::array<double, 3>> positions(std::size_t index) override {
     return reader_.positions(index);
   }
-  std::optional<UnitCell> cell() const override { return reader_.cell(); }
+  std::optional<UnitCell> cell() const override {
+    return reader_.cell() ? with_volume(*reader_.cell()) : std::nullopt;
+  }
 
  private:
   XtcReader reader_;
 };
-
-double volume(const UnitCell& cell) {
-  const auto& [a, b, c] = cell;
-  return a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) +
-         a[2] * (b[0] * c[1] - b[1] * c[0]);
-}
 
 }  // namespace
 
@@ -259,9 +265,6 @@ std::span<const std::array<double, 3>> TrajectoryReader::positions(std::size_t i
   return state_->reader->positions(index);
 }
 
-std::optional<UnitCell> TrajectoryReader::cell() const {
-  const std::optional<UnitCell> cell = state_->reader->cell();
-  return cell && std::abs(volume(*cell)) > 0 ? cell : std::nullopt;
-}
+std::optional<UnitCell> TrajectoryReader::cell() const { return state_->reader->cell(); }
 
 }  // namespace mdgen::format

@@ -26,6 +26,7 @@ struct TopologyResidue {
 struct Topology {
   std::vector<std::string> atom_names;
   std::vector<TopologyResidue> residues;  // by their first atom
+  std::optional<UnitCell> cell;           // of the file's first frame
   std::vector<std::array<double, 3>>
       positions;  // Å, of the file's first frame; empty where it has none (PSF)
 };

@@ -7,13 +7,12 @@
 
 #include "core/base/error.h"
 #include "core/format/npy.h"
+#include "core/prep/whole_molecule.h"
 #include "core/protein/residue_constants.h"
 #include "core/protein/superposition.h"
 
 namespace mdgen::prep {
 namespace {
-
-using protein::Point;
 
 [[noreturn]] void refuse(const std::filesystem::path& file, std::size_t frame, const std::string& reason) {
   throw Error(ErrorCode::kDataLoss, file.string() + ": frame " + std::to_string(frame) + ": " + reason);
@@ -26,8 +25,12 @@ bool is_finite(const Point& point) {
 // The heavy atoms of one frame after another, on frame 0.
 class AlignedFrames {
  public:
-  AlignedFrames(const Selection& selection, const std::filesystem::path& file)
-      : selection_(selection), file_(file), reader_(file), heavy_(selection.atoms.size()) {}
+  AlignedFrames(const Selection& selection, const std::filesystem::path& file, BrokenImages broken)
+      : selection_(selection),
+        file_(file),
+        reader_(file),
+        whole_(selection, broken),
+        heavy_(selection.atoms.size()) {}
 
   std::size_t frames() const { return reader_.frames(); }
 
@@ -42,6 +45,11 @@ class AlignedFrames {
       if (!is_finite(heavy_[i]))
         refuse(file_, frame, "residue " + residue(i) + ": a coordinate is not a finite number");
     }
+    try {
+      if (whole_.mend(heavy_, [&] { return reader_.cell(); })) ++mended_;
+    } catch (const Error& error) {
+      refuse(file_, frame, error.what());
+    }
     if (!onto_first_)
       onto_first_.emplace(heavy_);
     else
@@ -52,6 +60,7 @@ class AlignedFrames {
   const std::string& residue(std::size_t atom) const {
     return selection_.residues[selection_.atoms[atom].residue];
   }
+  std::size_t mended() const { return mended_; }
   // Frame 0's.
   const Point& centroid() const { return onto_first_->reference_centroid(); }
 
@@ -59,6 +68,8 @@ class AlignedFrames {
   const Selection& selection_;
   const std::filesystem::path& file_;
   format::TrajectoryReader reader_;
+  WholeMolecule whole_;
+  std::size_t mended_ = 0;
   std::vector<Point> heavy_;
   std::optional<protein::Superposition> onto_first_;
 };
@@ -113,7 +124,7 @@ void write_frames(AlignedFrames& frames, const Selection& selection, const std::
 Converted convert(const Selection& selection, const std::filesystem::path& trajectory,
                   const std::filesystem::path& output, const ConvertOptions& options,
                   const OnFrame& on_frame) {
-  AlignedFrames frames(selection, trajectory);
+  AlignedFrames frames(selection, trajectory, options.unwrap ? BrokenImages::kMend : BrokenImages::kRefuse);
   const std::size_t kept = (frames.frames() + options.stride - 1) / options.stride;
   const std::array<std::int64_t, 4> shape = {static_cast<std::int64_t>(kept),
                                              static_cast<std::int64_t>(selection.sequence.size()),
@@ -124,7 +135,7 @@ Converted convert(const Selection& selection, const std::filesystem::path& traje
   else
     write_frames<float>(frames, selection, trajectory, options, on_frame, keep_float, writer);
   writer.finish();
-  return {std::move(writer), frames.frames(), kept};
+  return {std::move(writer), frames.frames(), kept, frames.mended()};
 }
 
 }  // namespace mdgen::prep

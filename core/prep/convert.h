@@ -14,6 +14,7 @@ namespace mdgen::prep {
 struct ConvertOptions {
   std::size_t stride = 1;  // every so many frames, from frame 0
   bool half = true;        // float16, else float32
+  bool unwrap = false;     // mend broken periodic images (core/prep/whole_molecule.h), else refuse them
   bool center = true;      // subtract frame 0's heavy-atom centroid from every frame
 };
 
@@ -21,6 +22,7 @@ struct Converted {
   format::NpyWriter writer;     // finished, not yet published
   std::size_t frames_read = 0;  // in the trajectory, those that the stride leaves out included
   std::size_t frames = 0;       // in the array
+  std::size_t mended = 0;       // of them, frames with broken periodic images
 };
 
 // Called after each frame with the number of frames that are behind, skipped ones included, and of all

@@ -97,6 +97,7 @@ void EntryWork::find_unfinished() {
       output.unchanged = true;
       output.frames_read = record->frames_read;
       output.frames = record->frames;
+      output.mended = record->mended;
       output.sha256 = record->array_sha256;
       report_.sequence = record->sequence;
       report_.notes = record->notes;
@@ -131,6 +132,7 @@ bool EntryWork::convert(std::size_t part, const OnFrame& on_frame) {
       OutputReport& output = report_.outputs[parts_[part].source];  // this part's alone
       output.frames_read = converted.frames_read;
       output.frames = converted.frames;
+      output.mended = converted.mended;
       output.sha256 = sha256_file(converted.writer.partial());
       output.seconds = watch.seconds();
       parts_[part].converted.emplace(std::move(converted));
@@ -152,14 +154,27 @@ void EntryWork::end() {
 
 void EntryWork::publish() {
   for (Part& part : parts_) {
-    const OutputReport& output = report_.outputs[part.source];
-    const fs::path array = entry_.sources[part.source].output;
+    const fs::path& array = entry_.sources[part.source].output;
     part.converted->writer.publish();
-    write_record(
-        array, {topology_, part.trajectory, options_text(options_.convert, options_.rules, residue_names_),
-                residue_names_, selection_.sequence, output.frames_read, output.frames, fs::file_size(array),
-                output.sha256, selection_.notes});
+    write_record(array, record(part));
   }
+}
+
+Record EntryWork::record(const Part& part) const {
+  const OutputReport& output = report_.outputs[part.source];
+  Record record;
+  record.topology = topology_;
+  record.trajectory = part.trajectory;
+  record.options = options_text(options_.convert, options_.rules, residue_names_);
+  record.residue_names = residue_names_;
+  record.sequence = selection_.sequence;
+  record.frames_read = output.frames_read;
+  record.frames = output.frames;
+  record.mended = output.mended;
+  record.array_bytes = fs::file_size(output.file);
+  record.array_sha256 = output.sha256;
+  record.notes = selection_.notes;
+  return record;
 }
 
 void EntryWork::name_older_arrays() {

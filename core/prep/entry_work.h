@@ -63,6 +63,7 @@ class EntryWork {
   void find_unfinished();
   void read_selection(const std::optional<std::string>& seqres);
   void publish();
+  Record record(const Part& part) const;
   void name_older_arrays();
   // Runs `step` and keeps what it throws.
   template <typename Step>

@@ -81,6 +81,8 @@ void Flags::add_choices() {
       ->check(CLI::IsMember({"float16", "float32"}))
       ->capture_default_str();
   app_->add_flag("--no_center", no_center_, "leave the coordinates where frame 0 is, as the original does");
+  app_->add_flag("--unwrap", options_.convert.unwrap,
+                 "bring molecules that are broken across the periodic box into one piece (without: refused)");
   app_->add_option("--chain", chain_,
                    "identifier or segment of the chain to convert, where there are several");
   app_->add_option(

@@ -64,6 +64,7 @@ Record read_record(const fs::path& array) {
   record.sequence = object.at("sequence");
   record.frames_read = object.at("frames_read");
   record.frames = object.at("frames");
+  record.mended = object.at("mended");
   record.array_bytes = object.at("array_bytes");
   record.array_sha256 = object.at("array_sha256");
   record.notes = object.at("notes").get<std::vector<std::string>>();
@@ -98,6 +99,7 @@ std::string options_text(const ConvertOptions& options, const SelectionRules& ru
   return json{{"procedure", kProcedure},
               {"stride", options.stride},
               {"dtype", options.half ? "float16" : "float32"},
+              {"unwrap", options.unwrap},
               {"center", options.center},
               {"chain", rules.chain ? json(to_utf8(*rules.chain)) : json()},
               {"map", map},
@@ -120,6 +122,7 @@ void write_record(const fs::path& array, const Record& record) {
                        {"sequence", record.sequence},
                        {"frames_read", record.frames_read},
                        {"frames", record.frames},
+                       {"mended", record.mended},
                        {"array_bytes", record.array_bytes},
                        {"array_sha256", record.array_sha256},
                        {"notes", record.notes}};

@@ -34,6 +34,7 @@ struct Record {
   std::string sequence;
   std::size_t frames_read = 0;
   std::size_t frames = 0;  // in the array
+  std::size_t mended = 0;  // frames with broken periodic images
   std::uint64_t array_bytes = 0;
   std::string array_sha256;
   std::vector<std::string> notes;

@@ -25,6 +25,7 @@ json to_json(const OutputReport& output) {
           {"reason", to_utf8(output.reason)},
           {"frames_read", output.frames_read},
           {"frames", output.frames},
+          {"mended", output.mended},
           {"sha256", output.sha256},
           {"seconds", output.seconds}};
 }
@@ -48,6 +49,10 @@ std::string remarks(const EntryReport& entry) {
   std::vector<std::string> parts;
   if (!entry.error.empty()) parts.push_back(entry.error);
   for (const std::string& warning : entry.warnings) parts.push_back(warning);
+  for (const OutputReport& output : entry.outputs)
+    if (output.mended > 0)
+      parts.push_back(
+          fmt::format("broken periodic images mended in {} of {} frames", output.mended, output.frames));
   for (const std::string& note : entry.notes) parts.push_back(note);
   return join(parts, "; ");
 }

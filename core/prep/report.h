@@ -22,6 +22,7 @@ struct OutputReport {
   std::string reason;  // why an array that was there has been made anew; "" when there was none
   std::size_t frames_read = 0;
   std::size_t frames = 0;  // in the array
+  std::size_t mended = 0;  // frames with broken periodic images
   std::string sha256;
   double seconds = 0;
 };

@@ -1,10 +1,14 @@
 #include "core/prep/selection.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/prep/bonds.h"
+#include "core/prep/images.h"
 #include "core/protein/names.h"
 #include "core/protein/residue_constants.h"
 
@@ -54,7 +58,7 @@ class Selector {
       if (protein::is_hydrogen(given)) continue;
       const std::string_view name = standard_name(index, given);
       const int place = protein::atom14_index(type, name);
-      SelectedAtom selected{atom, index, std::nullopt};
+      SelectedAtom selected{std::string(name), atom, index, std::nullopt};
       if (place >= 0) {
         selected.slot = index * kAtom14 + static_cast<std::size_t>(place);
         ++seen.at(static_cast<std::size_t>(place));
@@ -112,6 +116,32 @@ class Selector {
   std::vector<std::string> problems_;
 };
 
+// A molecule that is broken in the topology file itself is measured across the boundary.
+double link_length(const format::Topology& topology, std::size_t from, std::size_t to) {
+  Point link{};
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    link[axis] = topology.positions[to][axis] - topology.positions[from][axis];
+  const std::optional<Images> images = Images::of(topology.cell, 2 * kLongestBond);
+  const double across = images ? length(images->shortest(link)) : length(link);
+  return across <= kLongestPeptideBond ? across : length(link);
+}
+
+void measure_links(const format::Topology& topology, Selection& selection) {
+  selection.link_lengths.resize(selection.sequence.size());
+  if (topology.positions.empty()) return;
+  std::vector<std::size_t> atoms(selection.sequence.size() * kAtom14);
+  for (const SelectedAtom& atom : selection.atoms)
+    if (atom.slot) atoms[*atom.slot] = atom.index;
+  constexpr std::size_t kC = 2;
+  for (std::size_t i = 1; i < selection.sequence.size(); ++i) {
+    const double length = link_length(topology, atoms[(i - 1) * kAtom14 + kC], atoms[i * kAtom14]);
+    selection.link_lengths[i] = length;
+    if (length > kLongestPeptideBond)
+      selection.notes.push_back(fmt::format("gap in the chain between {} and {}: C-N {:.1f} Å",
+                                            selection.residues[i - 1], selection.residues[i], length));
+  }
+}
+
 }  // namespace
 
 Selection select_atoms(const format::Topology& topology, const std::filesystem::path& file,
@@ -119,7 +149,10 @@ Selection select_atoms(const format::Topology& topology, const std::filesystem::
   Selector selector(topology, pick_residues(topology, rules, file));
   Selection selection = selector.run();
   const std::vector<std::string>& problems = selector.problems();
-  if (problems.empty()) return selection;
+  if (problems.empty()) {
+    measure_links(topology, selection);
+    return selection;
+  }
   const std::size_t shown = std::min(problems.size(), kShown);
   refuse(file,
          join(std::span(problems).first(shown), "; ") +

@@ -13,6 +13,7 @@
 namespace mdgen::prep {
 
 struct SelectedAtom {
+  std::string name;                 // the standard one
   std::size_t index = 0;            // in the topology
   std::size_t residue = 0;          // from 0
   std::optional<std::size_t> slot;  // residue * 14 + place in atom14; none for OXT, which only aligns
@@ -23,7 +24,10 @@ struct Selection {
   std::string sequence;               // one letter a residue
   std::vector<std::string> residues;  // "LYS 5", as the file names them
   std::vector<SelectedAtom> atoms;    // the heavy ones, in the topology's order
-  std::vector<std::string> notes;     // what was renamed and left out, for the report
+  // In the topology's coordinates, from the C of the residue before to N, in Å; nothing for the first residue
+  // and for topologies without coordinates.
+  std::vector<std::optional<double>> link_lengths;
+  std::vector<std::string> notes;  // what was renamed and left out, and gaps, for the report
 };
 
 // Other programs' names are understood (core/protein/names.h). Throws Error(kInvalidArgument) naming `file`

@@ -52,8 +52,8 @@ class RecordTest : public ::testing::Test {
 
 TEST_F(RecordTest, TheSameInputsOptionsAndArray) {
   EXPECT_EQ(why(), "");
-  const auto found = find_current(dir_ / "out/a.npy", identify(dir_ / "a.pdb"), identify(dir_ / "a.xtc"),
-                                  options_, rules_);
+  const auto found =
+      find_current(dir_ / "out/a.npy", identify(dir_ / "a.pdb"), identify(dir_ / "a.xtc"), options_, rules_);
   const Record& record = std::get<Record>(found);
   EXPECT_EQ(record.sequence, "AC");
   EXPECT_EQ(record.frames_read, 10U);
@@ -93,6 +93,7 @@ TEST_F(RecordTest, EachOptionThatDecidesOnTheArray) {
   };
   EXPECT_EQ(with([&] { options_.stride = 40; }), "stride 40, was 1");
   EXPECT_EQ(with([&] { options_.half = false; }), "dtype \"float32\", was \"float16\"");
+  EXPECT_EQ(with([&] { options_.unwrap = true; }), "unwrap true, was false");
   EXPECT_EQ(with([&] { options_.center = false; }), "center false, was true");
   EXPECT_EQ(with([&] { rules_.chain = "A"; }), "chain \"A\", was null");
   EXPECT_EQ(with([&] { rules_.parents = {{"YPL", "CYS"}}; }), "map {\"YPL\":\"CYS\"}, was {}");

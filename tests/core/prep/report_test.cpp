@@ -10,15 +10,15 @@
 namespace mdgen::prep {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 Report some_report() {
   EntryReport good;
   good.name = "good";
   good.status = Status::kConverted;
   good.sequence = "ACD";
-  good.outputs = {{"out/good_R1.npy", "raw/good_R1.xtc", false, "stride 2, was 1", 20, 10, "abc", 1.5}};
+  good.outputs = {{"out/good_R1.npy", "raw/good_R1.xtc", false, "stride 2, was 1", 20, 10, 3, "abc", 1.5}};
   good.notes = {"renamed ASH 83 to ASP"};
   good.warnings = {"1 of 3 replicas present"};
   EntryReport bad;
@@ -45,7 +45,9 @@ TEST(Report, Json) {
 TEST(Report, Table) {
   EXPECT_EQ(report_table(some_report()),
             "entry  status       residues  frames  remarks\n"
-            "good   converted           3  10      1 of 3 replicas present; renamed ASH 83 to ASP\n"
+            "good   converted           3  10      1 of 3 replicas present; broken periodic images mended in "
+            "3 of 10 "
+            "frames; renamed ASH 83 to ASP\n"
             "bad    failed              -          bad.pdb: no \xff such file\n"
             "prep: 2 entries: 1 converted, 0 unchanged, 1 failed in 2.0 s\n");
 }
