@@ -70,6 +70,7 @@ struct Dataset::State {
   std::vector<at::Tensor> types;  // by entry
 
   WindowRules rules = window_rules(spec);
+  SampleSizes sizes = sample_sizes(spec, manifest);
   transport::TimeRange times = transport::training_time_range(transport::path_type(spec.transport()),
                                                               transport::prediction_type(spec.transport()));
 
@@ -263,8 +264,6 @@ Batch Dataset::load(std::int64_t epoch, const MicroBatch& samples) const {
   return batch;
 }
 
-double Dataset::cost(std::uint32_t virtual_sample) const {
-  return static_cast<double>(state_->batch_length({virtual_sample})) * static_cast<double>(state_->frames());
-}
+const SampleSizes& Dataset::sizes() const { return state_->sizes; }
 
 }  // namespace mdgen::data

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "core/data/batch.h"
-#include "core/data/plan.h"
+#include "core/data/micro_batches.h"
 #include "mdgen/v1/job_spec.pb.h"
 #include "mdgen/v1/manifest.pb.h"
 
@@ -24,9 +24,8 @@ class Dataset {
   // bad_samples. The rows that remain are what they would be in a batch without the bad ones.
   Batch load(std::int64_t epoch, const MicroBatch& samples) const;
 
-  // Cost of a virtual sample for assign(): frames x residues as they are computed, padding (atlas: to the
-  // crop) included.
-  double cost(std::uint32_t virtual_sample) const;
+  // For micro_batches() and their costs.
+  const SampleSizes& sizes() const;
 
  private:
   struct State;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
+
 namespace mdgen::data {
 namespace {
 
@@ -10,8 +12,7 @@ constexpr std::int32_t kKernelMultiple = 8;
 // Where the reference's mathematics sees padding, compatibility keeps it.
 bool padding_counts(const v1::JobSpec& resolved) {
   const v1::ModelSpec& model = resolved.model();
-  return resolved.reference_compat() &&
-         (model.supervise_all_torsions() || model.design() || model.no_rope());
+  return resolved.reference_compat() && (model.supervise_all_torsions() || model.design() || model.no_rope());
 }
 
 }  // namespace
@@ -30,6 +31,7 @@ std::int32_t shown_residues(const PaddingRules& rules, std::int32_t protein_resi
 }
 
 std::int32_t padded_residues(const PaddingRules& rules, std::span<const std::int32_t> protein_residues) {
+  if (protein_residues.empty()) throw Error(ErrorCode::kInternal, "padded_residues: no proteins");
   const std::int32_t longest = *std::max_element(protein_residues.begin(), protein_residues.end());
   if (rules.crop == 0) return longest;
   if (!rules.trims) return rules.crop;

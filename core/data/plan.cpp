@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "core/base/digest.h"
 #include "core/base/error.h"
-#include "core/base/philox.h"
-#include "core/data/draws.h"
 
 namespace mdgen::data {
 namespace {
@@ -74,6 +71,8 @@ PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest)
           .epoch_samples = kept_samples(spec, static_cast<std::uint64_t>(count) * repeat),
           .global_batch_size = static_cast<std::uint32_t>(spec.global_batch_size()),
           .batch_size = static_cast<std::uint32_t>(spec.optim().batch_size()),
+          .order = spec.data().order() == "bucketed" ? Order::kBucketed : Order::kShuffled,
+          .sizes = sample_sizes(spec, manifest.train()),
           .epochs = spec.loop().validate() ? 0 : spec.loop().epochs(),
           .max_steps = spec.max_steps(),
           .manifest_digest = manifest.train().digest()};
@@ -86,25 +85,16 @@ std::int64_t validation_samples(const v1::JobSpec& spec, const v1::JobManifest& 
 }
 
 std::string plan_digest(const PlanInputs& inputs) {
-  std::string text = "mdgen plan 1\nseed " + std::to_string(inputs.seed) + "\nentries " +
+  std::string sizes;
+  for (const std::int32_t residues : inputs.sizes.residues) sizes += std::to_string(residues) + ",";
+  std::string text = "mdgen plan 2\nseed " + std::to_string(inputs.seed) + "\nentries " +
                      std::to_string(inputs.items) + "\nrepeat " + std::to_string(inputs.repeat) +
                      "\nglobal_batch_size " + std::to_string(inputs.global_batch_size) + "\nbatch_size " +
-                     std::to_string(inputs.batch_size) + "\nmanifest " + inputs.manifest_digest + "\n";
+                     std::to_string(inputs.batch_size) + "\norder " +
+                     (inputs.order == Order::kBucketed ? "bucketed" : "shuffled") + "\nresidues " +
+                     sha256_hex(sizes) + "\nmanifest " + inputs.manifest_digest + "\n";
   if (inputs.epoch_samples > 0) text += "epoch_samples " + std::to_string(inputs.epoch_samples) + "\n";
   return sha256_hex(text);
-}
-
-std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::int64_t epoch, std::uint32_t count) {
-  std::vector<std::uint32_t> order(count);
-  std::iota(order.begin(), order.end(), 0U);
-  const PhiloxKey key = philox_key(seed);
-  const std::uint32_t kind = static_cast<std::uint32_t>(DrawKind::kEpochOrder) << 24;
-  for (std::uint32_t remaining = count; remaining > 1; --remaining) {
-    const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(epoch), remaining, kind, 0}, key);
-    const std::uint64_t chosen = uniform_below(words[0], words[1], remaining);
-    std::swap(order[remaining - 1], order[chosen]);
-  }
-  return order;
 }
 
 RunPlan::RunPlan(PlanInputs inputs) : inputs_(std::move(inputs)) {
@@ -132,7 +122,10 @@ StepPlan RunPlan::step(std::int64_t step) {
   }
   const std::int64_t epoch = step / steps_per_epoch();
   if (epoch != cached_epoch_) {
-    order_ = epoch_order(inputs_.seed, epoch, checked_virtual_samples(inputs_));
+    const std::uint32_t count = checked_virtual_samples(inputs_);
+    order_ = inputs_.order == Order::kBucketed
+                 ? bucketed_order(inputs_.seed, epoch, count, inputs_.sizes, inputs_.global_batch_size)
+                 : epoch_order(inputs_.seed, epoch, count);
     order_.resize(epoch_samples(inputs_));
     cached_epoch_ = epoch;
   }
@@ -144,45 +137,6 @@ StepPlan RunPlan::step(std::int64_t step) {
           .last_of_epoch = end == order_.size(),
           .samples = {order_.begin() + static_cast<std::ptrdiff_t>(begin),
                       order_.begin() + static_cast<std::ptrdiff_t>(end)}};
-}
-
-std::vector<MicroBatch> micro_batches(const std::vector<std::uint32_t>& samples, std::uint32_t batch_size) {
-  if (batch_size == 0) throw Error(ErrorCode::kInvalidArgument, "batch_size must be at least 1, not 0");
-  std::vector<MicroBatch> batches;
-  for (std::size_t begin = 0; begin < samples.size(); begin += batch_size) {
-    const std::size_t end = std::min(begin + batch_size, samples.size());
-    batches.emplace_back(samples.begin() + static_cast<std::ptrdiff_t>(begin),
-                         samples.begin() + static_cast<std::ptrdiff_t>(end));
-  }
-  return batches;
-}
-
-std::vector<std::vector<MicroBatch>> assign(const std::vector<MicroBatch>& batches,
-                                            const std::vector<double>& costs, int world_size) {
-  if (world_size < 1 || batches.size() != costs.size()) {
-    throw Error(ErrorCode::kInternal, "assign: " + std::to_string(batches.size()) + " micro-batches, " +
-                                          std::to_string(costs.size()) + " costs, world size " +
-                                          std::to_string(world_size));
-  }
-  std::vector<std::size_t> by_cost(batches.size());
-  std::iota(by_cost.begin(), by_cost.end(), std::size_t{0});
-  std::stable_sort(by_cost.begin(), by_cost.end(),
-                   [&](std::size_t a, std::size_t b) { return costs[a] > costs[b]; });
-
-  std::vector<double> load(static_cast<std::size_t>(world_size), 0.0);
-  std::vector<std::vector<std::size_t>> chosen(load.size());
-  for (const std::size_t batch : by_cost) {
-    const auto lightest = std::min_element(load.begin(), load.end());
-    *lightest += costs[batch];
-    chosen[static_cast<std::size_t>(lightest - load.begin())].push_back(batch);
-  }
-
-  std::vector<std::vector<MicroBatch>> result(load.size());
-  for (std::size_t rank = 0; rank < result.size(); ++rank) {
-    std::sort(chosen[rank].begin(), chosen[rank].end());
-    for (const std::size_t batch : chosen[rank]) result[rank].push_back(batches[batch]);
-  }
-  return result;
 }
 
 }  // namespace mdgen::data

@@ -1,12 +1,12 @@
 // Which samples make which step: pure functions of the manifest and the spec, the same in coordinator and
 // trainers.
 //
-//   epoch order    a permutation of the virtual samples 0 … items*repeat-1, a function of (seed, epoch), of
-//                  which train_batches keeps the beginning
+//   epoch order    a permutation of the virtual samples 0 … items*repeat-1 (order.h), of which train_batches
+//                  keeps the beginning
 //   step plan      step s takes the next global_batch_size of them; the last batch of an epoch is short; none
 //                  is dropped
-//   micro-batches  at most batch_size samples each, cut from the step plan alone
-//   assignment     whole micro-batches to ranks, a function of (micro-batches, world size), balanced by cost
+//   micro-batches  cut from the step plan and the lengths alone (micro_batches.h)
+//   assignment     whole micro-batches to ranks, a function of (micro-batches, world size) (assignment.h)
 //
 // Items are the split's entries; under overfit as many, but all of them the first entry; under
 // overfit_peptide 1000 times the peptide. Virtual sample v is entry v % entries. No LibTorch. Everything here
@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "core/data/micro_batches.h"
+#include "core/data/order.h"
 #include "mdgen/v1/job_spec.pb.h"
 #include "mdgen/v1/manifest.pb.h"
 
@@ -29,6 +31,8 @@ struct PlanInputs {
   std::uint32_t epoch_samples = 0;  // of an epoch's order, this many; 0: all
   std::uint32_t global_batch_size = 1;
   std::uint32_t batch_size = 1;
+  Order order = Order::kShuffled;
+  SampleSizes sizes{};
   std::int64_t epochs = 1;
   std::int64_t max_steps = 0;  // 0: no limit
   std::string manifest_digest{};
@@ -45,12 +49,10 @@ PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest)
 // samples (the reference's validation set is the training set then), under overfit_peptide 1000.
 std::int64_t validation_samples(const v1::JobSpec& spec, const v1::JobManifest& manifest);
 
-// SHA-256 over everything that fixes the plan; epochs and max_steps are left out, so that a run can be
-// prolonged.
+// SHA-256 over everything that fixes which samples make which step and which micro-batch: a run cannot go on
+// with another. Left out are epochs and max_steps, so that a run can be prolonged, and what only the
+// assignment sees (frames, width).
 std::string plan_digest(const PlanInputs& inputs);
-
-// The permutation of 0 … count-1 for (seed, epoch).
-std::vector<std::uint32_t> epoch_order(std::uint64_t seed, std::int64_t epoch, std::uint32_t count);
 
 struct StepPlan {
   std::int64_t step = 0;
@@ -74,16 +76,5 @@ class RunPlan {
   std::int64_t cached_epoch_ = -1;
   std::vector<std::uint32_t> order_;
 };
-
-using MicroBatch = std::vector<std::uint32_t>;  // virtual samples
-
-// Cuts `samples`, in order, into micro-batches of at most batch_size.
-std::vector<MicroBatch> micro_batches(const std::vector<std::uint32_t>& samples, std::uint32_t batch_size);
-
-// result[rank] = the micro-batches of that rank, in order. Ranks may stay empty. Costs (one a micro-batch, >
-// 0) are balanced: the most expensive first to the least loaded rank; ties go to the lower rank, then to the
-// earlier batch.
-std::vector<std::vector<MicroBatch>> assign(const std::vector<MicroBatch>& batches,
-                                            const std::vector<double>& costs, int world_size);
 
 }  // namespace mdgen::data

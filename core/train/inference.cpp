@@ -99,14 +99,14 @@ void measure_recovery(const at::Tensor& right, Means& means) {
 }
 
 // Where the sequence's flow starts; the batch's own points lie on its path and know the protein.
-at::Tensor simplex_start(const v1::JobSpec& spec, std::int64_t index, const data::Batch& batch) {
+at::Tensor simplex_start(const v1::JobSpec& spec, const data::MicroBatch& samples, const data::Batch& batch) {
   constexpr std::size_t kTypes = protein::kResidueTypes;
   at::Tensor points = at::full({batch.mask.size(0), batch.mask.size(1), static_cast<std::int64_t>(kTypes)},
                                1.0 / kTypes, at::kFloat);
   for (std::int64_t i = 0; i < points.size(0); ++i) {
     const data::DrawKey key{.seed = spec.seed(),
                             .epoch = data::kValidationEpoch,
-                            .sample = static_cast<std::uint32_t>(index * spec.optim().batch_size() + i)};
+                            .sample = samples.at(static_cast<std::size_t>(i))};
     const auto first = batch.first_residue.defined() ? batch.first_residue[i].item<std::int64_t>() : 0;
     for (std::int64_t residue = 0; residue < residues_of(batch, i); ++residue) {
       data::draw_simplex_start(key, static_cast<std::int32_t>(first + residue),
@@ -122,10 +122,11 @@ class Inference {
             model::LatentModel& model)
       : spec_(spec), run_folder_(std::move(run_folder)), epoch_(epoch), model_(model) {}
 
-  NamedValues operator()(std::int64_t index, const data::Batch& batch) const {
+  NamedValues operator()(std::int64_t index, const data::MicroBatch& samples,
+                         const data::Batch& batch) const {
     if (index >= spec_.loop().inference_batches()) return {};
     try {
-      return values(index, batch);
+      return values(samples, batch);
     } catch (const Error& error) {
       spdlog::warn("epoch {}, validation batch {} ({}): no samples: {}", epoch_, index,
                    join(batch.names, ", "), error.what());
@@ -134,9 +135,9 @@ class Inference {
   }
 
  private:
-  NamedValues values(std::int64_t index, data::Batch batch) const {
+  NamedValues values(const data::MicroBatch& samples, data::Batch batch) const {
     const bool design = spec_.model().design();
-    if (design) batch.simplex = simplex_start(spec_, index, batch);
+    if (design) batch.simplex = simplex_start(spec_, samples, batch);
     const sample::Sampled out = sample::sample(model_, spec_, batch, kMaxSteps);
     Means means;
     means.add("sample_evaluations", static_cast<double>(out.evaluations));

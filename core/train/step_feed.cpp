@@ -3,20 +3,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/data/assignment.h"
+
 namespace mdgen::train {
 
-StepWork share_of_step(data::StepPlan plan, const data::Dataset& dataset, std::uint32_t batch_size, int rank,
-                       int world_size) {
-  const std::vector<data::MicroBatch> batches = data::micro_batches(plan.samples, batch_size);
+StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std::uint32_t batch_size,
+                       int rank, int world_size) {
+  std::vector<data::MicroBatch> batches = data::micro_batches(plan.samples, sizes, batch_size);
   std::vector<double> costs;
   costs.reserve(batches.size());
-  for (const data::MicroBatch& batch : batches) {
-    double cost = 0;
-    for (const std::uint32_t sample : batch) cost += dataset.cost(sample);
-    costs.push_back(cost);
+  for (const data::MicroBatch& batch : batches) costs.push_back(data::micro_batch_cost(sizes, batch));
+  const auto shares = data::assign(costs, world_size);
+  StepWork work{.plan = std::move(plan), .micro_batches = static_cast<std::int64_t>(batches.size())};
+  for (const std::size_t number : shares.at(static_cast<std::size_t>(rank))) {
+    work.numbers.push_back(static_cast<std::int64_t>(number));
+    work.mine.push_back(std::move(batches[number]));
   }
-  auto shares = data::assign(batches, costs, world_size);
-  return {std::move(plan), std::move(shares.at(static_cast<std::size_t>(rank)))};
+  return work;
 }
 
 data::Batch to_device(data::Batch batch, at::Device device) {
@@ -31,14 +34,13 @@ data::Batch to_device(data::Batch batch, at::Device device) {
 
 StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options)
     : plan_(std::move(plan)),
-      dataset_(dataset),
       options_(options),
       prefetcher_(dataset, options.threads),
       next_step_(options.first) {}
 
 void StepFeed::plan_one() {
-  StepWork work = share_of_step(plan_.step(next_step_), dataset_, plan_.inputs().batch_size, options_.rank,
-                                options_.world_size);
+  StepWork work = share_of_step(plan_.step(next_step_), plan_.inputs().sizes, plan_.inputs().batch_size,
+                                options_.rank, options_.world_size);
   for (const data::MicroBatch& batch : work.mine) prefetcher_.push(work.plan.epoch, batch);
   waiting_ += work.mine.size();
   planned_.push_back(std::move(work));

@@ -14,11 +14,13 @@ namespace mdgen::train {
 struct StepWork {
   data::StepPlan plan;                 // the whole step
   std::vector<data::MicroBatch> mine;  // this rank's micro-batches, in order; may be empty
+  std::vector<std::int64_t> numbers;   // of each of them: its place among the step's, from 0
+  std::int64_t micro_batches = 0;      // the whole step's
 };
 
-// This rank's share of a step: a pure function.
-StepWork share_of_step(data::StepPlan plan, const data::Dataset& dataset, std::uint32_t batch_size, int rank,
-                       int world_size);
+// This rank's share of a step: a pure function. The micro-batches do not depend on the ranks.
+StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std::uint32_t batch_size,
+                       int rank, int world_size);
 
 // A batch's tensors on another device.
 data::Batch to_device(data::Batch batch, at::Device device);
@@ -45,7 +47,6 @@ class StepFeed {
   void plan_one();
 
   data::RunPlan plan_;
-  const data::Dataset& dataset_;
   Options options_;
   data::Prefetcher prefetcher_;
   std::deque<StepWork> planned_;

@@ -86,8 +86,8 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   const EvaluationMode evaluation(state);
   const RunState::AveragedWeights averaged(state);
   BatchLosses losses(state, spec, clock);
-  const std::int64_t batch_size = spec.optim().batch_size();
-  const StepWork work = share_of_step(whole_set(samples), dataset, static_cast<std::uint32_t>(batch_size),
+  const StepWork work = share_of_step(whole_set(samples), dataset.sizes(),
+                                      static_cast<std::uint32_t>(spec.optim().batch_size()),
                                       collective.rank(), collective.world_size());
   data::Prefetcher prefetcher(dataset, spec.data().num_workers());
   for (const data::MicroBatch& batch : work.mine) prefetcher.push(work.plan.epoch, batch);
@@ -95,22 +95,20 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   std::vector<BatchRecord> records;
   std::vector<at::Tensor> sums;
   std::map<std::int64_t, NamedValues> named;
-  for (const data::MicroBatch& planned : work.mine) {
-    const std::int64_t index = planned.front() / batch_size;
+  for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(prefetcher.get(), device);
     BatchLoss loss = losses(batch);
     sums.push_back(loss.sum.to(at::kDouble));
     records.push_back(std::move(loss.record));
-    if (visit) named[index] = visit(index, batch);
+    if (visit) named[work.numbers[i]] = visit(work.numbers[i], work.mine[i], batch);
   }
 
-  Table table((samples + batch_size - 1) / batch_size);
+  Table table(work.micro_batches);
   const std::vector<BatchMetrics> metrics = to_host(records);
   const at::Tensor loss_sums = sums.empty() ? at::empty({0}, at::kDouble) : at::stack(sums).cpu();
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
-    const data::MicroBatch& planned = work.mine[i];
-    table.put(planned.front() / batch_size, loss_sums[static_cast<std::int64_t>(i)].item<double>(),
-              static_cast<std::int64_t>(planned.size()), metrics[i]);
+    table.put(work.numbers[i], loss_sums[static_cast<std::int64_t>(i)].item<double>(),
+              static_cast<std::int64_t>(work.mine[i].size()), metrics[i]);
   }
   table.reduce(collective, device);
   ValidationResult result = table.result();

@@ -24,9 +24,10 @@ struct ValidationResult {
 };
 
 // Looks at a micro-batch after its loss: `index` is its number in the validation, the same whatever rank
-// computes it; the model is in evaluation mode, with the weights that are validated, and no gradients are
-// kept. May throw: the run then ends.
-using BatchVisitor = std::function<NamedValues(std::int64_t index, const data::Batch& batch)>;
+// computes it, and `samples` are its virtual samples; the model is in evaluation mode, with the weights that
+// are validated, and no gradients are kept. May throw: the run then ends.
+using BatchVisitor =
+    std::function<NamedValues(std::int64_t index, const data::MicroBatch& samples, const data::Batch& batch)>;
 
 // How many of the validation set's `samples` are used: val_batches loader batches of each of workers.max
 // ranks.

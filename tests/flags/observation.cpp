@@ -95,8 +95,8 @@ void observe_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest, Ob
   for (std::int64_t step = 0; step < plan.total_steps(); ++step) {
     const data::StepPlan planned = plan.step(step);
     seen["plan"] += std::to_string(planned.epoch) + ": " + list(planned.samples) + "\n";
-    const auto batches =
-        data::micro_batches(planned.samples, static_cast<std::uint32_t>(spec.optim().batch_size()));
+    const auto batches = data::micro_batches(planned.samples, plan.inputs().sizes,
+                                             static_cast<std::uint32_t>(spec.optim().batch_size()));
     for (const data::MicroBatch& micro : batches) {
       seen["micro-batches"] += std::to_string(micro.size()) + " ";
       if (step >= kStepsLookedAt) continue;

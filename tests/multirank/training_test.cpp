@@ -167,14 +167,13 @@ TEST_P(TrainingOnRanks, OtherInitialWeights_AreRefusedNamingTheRank) {
 TEST_P(TrainingOnRanks, SharesOfAStep_CoverItOnce) {
   const v1::JobSpec resolved = spec("shares");
   const v1::Assignment assignment = mdgen::testing::assignment_for(resolved);
-  const data::Dataset dataset(resolved, assignment.manifest().train(),
-                              objective::latent_channels(resolved.model()));
   data::RunPlan plan(data::plan_inputs(resolved, assignment.manifest()));
   for (std::int64_t step = 0; step < plan.total_steps(); ++step) {
     std::multiset<std::uint32_t> seen;
     int empty = 0;
     for (int rank = 0; rank < GetParam().world_size; ++rank) {
-      const StepWork work = share_of_step(plan.step(step), dataset, 1, rank, GetParam().world_size);
+      const StepWork work =
+          share_of_step(plan.step(step), plan.inputs().sizes, 1, rank, GetParam().world_size);
       for (const data::MicroBatch& batch : work.mine) seen.insert(batch.begin(), batch.end());
       empty += work.mine.empty() ? 1 : 0;
     }

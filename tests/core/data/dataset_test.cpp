@@ -258,15 +258,6 @@ TEST(Dataset, WithoutAtlas_NoCropAndEqualLengthsOnly) {
               HasSubstr("synth0 (12 residues) and synth1 (20) cannot share a batch without atlas"));
 }
 
-TEST(Dataset, Cost_IsFramesTimesTheResiduesThatAreComputed) {
-  const DataFixture atlas({.lengths = {12, 20}}, 6, 15);  // padded or cropped to 15
-  EXPECT_EQ(atlas.dataset().cost(0), 90.0);
-  EXPECT_EQ(atlas.dataset().cost(1), 90.0);
-  const DataFixture whole({.lengths = {12, 20}, .replicas = 0});
-  EXPECT_EQ(whole.dataset().cost(0), 72.0);
-  EXPECT_EQ(whole.dataset().cost(1), 120.0);
-}
-
 TEST(Dataset, BadFile_IsNamed) {
   const DataFixture data({.lengths = {12}, .frames = 6, .replicas = 1});
   const std::filesystem::path file = data.made.data_dir / "synth0_R1.npy";

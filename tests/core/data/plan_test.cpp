@@ -3,97 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <functional>
-#include <map>
-#include <numeric>
-#include <random>
 #include <set>
 
-#include "core/base/error.h"
+#include "plan_fixture.h"
 
 namespace mdgen::data {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::vector<std::uint32_t> sorted(std::vector<std::uint32_t> values) {
-  std::sort(values.begin(), values.end());
-  return values;
-}
-
-std::vector<std::uint32_t> first_integers(std::uint32_t count) {
-  std::vector<std::uint32_t> values(count);
-  std::iota(values.begin(), values.end(), 0U);
-  return values;
-}
-
-std::vector<std::uint32_t> flattened(const std::vector<std::vector<MicroBatch>>& ranks) {
-  std::vector<std::uint32_t> all;
-  for (const auto& rank : ranks) {
-    for (const MicroBatch& batch : rank) all.insert(all.end(), batch.begin(), batch.end());
-  }
-  return all;
-}
-
-// Random numbers for test configurations only; the code under test has its own.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
-  std::uint32_t between(std::uint32_t low, std::uint32_t high) {
-    return low + static_cast<std::uint32_t>(engine_() % (high - low + 1));
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
-PlanInputs random_inputs(Random& random) {
-  PlanInputs inputs;
-  inputs.seed = random.between(0, 1000000);
-  inputs.items = random.between(1, 40);
-  inputs.repeat = random.between(1, 4);
-  inputs.global_batch_size = random.between(1, 50);
-  inputs.batch_size = random.between(1, 9);
-  inputs.epochs = random.between(1, 4);
-  inputs.max_steps = random.between(0, 1) == 0 ? 0 : random.between(1, 30);
-  return inputs;
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-TEST(EpochOrder, IsAPermutation) {
-  Random random(1);
-  for (int trial = 0; trial < 2000; ++trial) {
-    const std::uint32_t count = random.between(0, 200);
-    const auto order = epoch_order(random.between(0, 1 << 30), random.between(0, 10000), count);
-    ASSERT_EQ(sorted(order), first_integers(count));
-  }
-}
-
-// A change of these values breaks the resumption of every run: it needs a new plan version.
-TEST(EpochOrder, GoldenValues) {
-  EXPECT_THAT(epoch_order(137, 0, 10), ElementsAre(6, 1, 4, 5, 2, 3, 7, 8, 0, 9));
-  EXPECT_THAT(epoch_order(137, 1, 10), ElementsAre(6, 0, 4, 1, 2, 7, 9, 8, 3, 5));
-  EXPECT_THAT(epoch_order(0xFFFFFFFF00000001, 9999, 7), ElementsAre(6, 2, 0, 1, 4, 3, 5));
-}
-
-TEST(EpochOrder, AllPermutationsAreEquallyLikely) {
-  std::map<std::vector<std::uint32_t>, int> counts;
-  constexpr int kTrials = 24000;
-  for (int epoch = 0; epoch < kTrials; ++epoch) ++counts[epoch_order(5, epoch, 4)];
-  ASSERT_EQ(counts.size(), 24U);
-  double chi_squared = 0;
-  for (const auto& [order, count] : counts) chi_squared += (count - 1000.0) * (count - 1000.0) / 1000.0;
-  EXPECT_LT(chi_squared, 49.7);  // 23 degrees of freedom, p = 0.001
+std::vector<std::uint32_t> expected_order(const PlanInputs& inputs, std::int64_t epoch) {
+  const std::uint32_t count = inputs.items * inputs.repeat;
+  if (inputs.order == Order::kShuffled) return epoch_order(inputs.seed, epoch, count);
+  return bucketed_order(inputs.seed, epoch, count, inputs.sizes, inputs.global_batch_size);
 }
 
 TEST(RunPlan, EachEpochIsEverySampleOnceInTheEpochsOrder) {
@@ -115,7 +37,7 @@ TEST(RunPlan, EachEpochIsEverySampleOnceInTheEpochsOrder) {
         ASSERT_EQ(step.samples.size(), inputs.global_batch_size);
         continue;
       }
-      ASSERT_EQ(seen, epoch_order(inputs.seed, epoch, count));
+      ASSERT_EQ(seen, expected_order(inputs, epoch));
       seen.clear();
       ++epoch;
     }
@@ -187,11 +109,18 @@ TEST(PlanDigest, CoversWhatFixesThePlanAndNothingElse) {
       changed([](PlanInputs& p) { p.batch_size = 9; }),
       changed([](PlanInputs& p) { p.manifest_digest = "n"; }),
       changed([](PlanInputs& p) { p.epoch_samples = 4; }),
+      changed([](PlanInputs& p) { p.order = Order::kBucketed; }),
+      changed([](PlanInputs& p) {
+        p.sizes.residues = {1, 2};
+      }),
+      changed([](PlanInputs& p) { p.sizes.residues = {12}; }),
   };
-  EXPECT_EQ(digests.size(), 8U);
+  EXPECT_EQ(digests.size(), 11U);
   EXPECT_EQ(changed([](PlanInputs& p) { p.epochs = 9; }), plan_digest(inputs));
   EXPECT_EQ(changed([](PlanInputs& p) { p.max_steps = 9; }), plan_digest(inputs));
-  EXPECT_EQ(plan_digest(inputs), "e091287eb9a9d9ceec226cdc4be6180a1088a9fada76b0c6e8231c862cb9b4cc");
+  EXPECT_EQ(changed([](PlanInputs& p) { p.sizes.frames = 9; }), plan_digest(inputs));
+  EXPECT_EQ(changed([](PlanInputs& p) { p.sizes.width = 9; }), plan_digest(inputs));
+  EXPECT_EQ(plan_digest(inputs), "7399427cd217667e1b71b380c152c98989296d34c6863194b01fd17d875cb88f");
 }
 
 TEST(PlanInputs, ComeFromSpecAndTrainManifest) {
@@ -279,91 +208,6 @@ TEST(PlanInputs, Items_ReplaceTheEntries) {
   spec.mutable_data()->set_overfit_peptide("AAAA");
   EXPECT_EQ(plan_inputs(spec, manifest).repeat, 1U);
   EXPECT_EQ(validation_samples(spec, manifest), 7);
-}
-
-TEST(MicroBatches, KeepOrderAndSize) {
-  EXPECT_THAT(micro_batches({5, 3, 8, 1, 7}, 2),
-              ElementsAre(ElementsAre(5, 3), ElementsAre(8, 1), ElementsAre(7)));
-  EXPECT_TRUE(micro_batches({}, 2).empty());
-  EXPECT_THAT(message_of([] { micro_batches({1}, 0); }), HasSubstr("batch_size"));
-}
-
-TEST(Assign, EveryWorldSizeHasEachMicroBatchOnce) {
-  Random random(4);
-  for (int trial = 0; trial < 1500; ++trial) {
-    RunPlan plan(random_inputs(random));
-    const StepPlan step = plan.step(random.between(0, static_cast<std::uint32_t>(plan.total_steps() - 1)));
-    const auto batches = micro_batches(step.samples, plan.inputs().batch_size);
-    std::vector<double> costs;
-    for (std::size_t b = 0; b < batches.size(); ++b) costs.push_back(random.between(1, 100000));
-    const std::set<MicroBatch> whole(batches.begin(), batches.end());
-    const int world_size = static_cast<int>(random.between(1, 64));
-    const auto ranks = assign(batches, costs, world_size);
-    ASSERT_EQ(ranks.size(), static_cast<std::size_t>(world_size));
-    ASSERT_EQ(sorted(flattened(ranks)), sorted(step.samples));
-    for (const auto& rank : ranks) {
-      auto position = batches.begin();
-      for (const MicroBatch& batch : rank) {
-        ASSERT_TRUE(whole.contains(batch));
-        position = std::find(position, batches.end(), batch);  // in the plan's order
-        ASSERT_NE(position++, batches.end());
-      }
-    }
-    ASSERT_EQ(ranks, assign(batches, costs, world_size));
-  }
-}
-
-// Graham's bound for longest-processing-time-first: at most 4/3 - 1/(3 W) of the best possible.
-TEST(Assign, Balance_IsWithinGrahamsBound) {
-  Random random(5);
-  for (int trial = 0; trial < 2000; ++trial) {
-    const std::uint32_t count = random.between(1, 8);
-    const int world_size = static_cast<int>(random.between(1, 3));
-    std::vector<MicroBatch> batches;
-    std::vector<double> costs;
-    for (std::uint32_t b = 0; b < count; ++b) {
-      batches.push_back({b});
-      costs.push_back(random.between(1, 100));
-    }
-    double best = 1e300;
-    std::uint32_t combinations = 1;
-    for (std::uint32_t b = 0; b < count; ++b) combinations *= static_cast<std::uint32_t>(world_size);
-    for (std::uint32_t code = 0; code < combinations; ++code) {
-      std::vector<double> load(static_cast<std::size_t>(world_size));
-      std::uint32_t rest = code;
-      for (std::uint32_t b = 0; b < count; ++b, rest /= static_cast<std::uint32_t>(world_size)) {
-        load[rest % static_cast<std::uint32_t>(world_size)] += costs[b];
-      }
-      best = std::min(best, *std::max_element(load.begin(), load.end()));
-    }
-    double longest = 0;
-    for (const auto& rank : assign(batches, costs, world_size)) {
-      double load = 0;
-      for (const MicroBatch& batch : rank) load += costs[batch[0]];
-      longest = std::max(longest, load);
-    }
-    ASSERT_LE(longest, best * (4.0 / 3.0 - 1.0 / (3.0 * world_size)) + 1e-9);
-  }
-}
-
-TEST(Assign, TiesGoToTheLowerRankAndTheEarlierBatch) {
-  const std::vector<MicroBatch> batches{{0}, {1}, {2}, {3}, {4}};
-  EXPECT_THAT(assign(batches, {1, 1, 1, 1, 1}, 2),
-              ElementsAre(ElementsAre(MicroBatch{0}, MicroBatch{2}, MicroBatch{4}),
-                          ElementsAre(MicroBatch{1}, MicroBatch{3})));
-  EXPECT_THAT(assign(batches, {1, 2, 4, 1, 1}, 3),
-              ElementsAre(ElementsAre(MicroBatch{2}), ElementsAre(MicroBatch{1}, MicroBatch{4}),
-                          ElementsAre(MicroBatch{0}, MicroBatch{3})));
-}
-
-TEST(Assign, FewerMicroBatchesThanRanks_LeavesRanksEmpty) {
-  EXPECT_THAT(assign({{7, 8}}, {3.0}, 3),
-              ElementsAre(ElementsAre(MicroBatch{7, 8}), ElementsAre(), ElementsAre()));
-}
-
-TEST(Assign, CostsThatDoNotMatch_Throws) {
-  EXPECT_THAT(message_of([] { assign({{1}, {2}}, {1.0}, 2); }), HasSubstr("2 micro-batches, 1 costs"));
-  EXPECT_THAT(message_of([] { assign({{1}}, {1.0}, 0); }), HasSubstr("world size 0"));
 }
 
 }  // namespace
