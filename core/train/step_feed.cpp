@@ -14,7 +14,9 @@ StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std:
   costs.reserve(batches.size());
   for (const data::MicroBatch& batch : batches) costs.push_back(data::micro_batch_cost(sizes, batch));
   const auto shares = data::assign(costs, world_size);
-  StepWork work{.plan = std::move(plan), .micro_batches = static_cast<std::int64_t>(batches.size())};
+  StepWork work;
+  work.plan = std::move(plan);
+  work.micro_batches = static_cast<std::int64_t>(batches.size());
   for (const std::size_t number : shares.at(static_cast<std::size_t>(rank))) {
     work.numbers.push_back(static_cast<std::int64_t>(number));
     work.mine.push_back(std::move(batches[number]));

@@ -32,16 +32,28 @@ class EvaluationMode {
   RunState& state_;
 };
 
+// A micro-batch that this rank has computed.
+struct Row {
+  std::int64_t number = 0;  // in the validation
+  std::int64_t samples = 0;
+};
+
+// The samples that are in the batch.
+data::MicroBatch good_samples(data::MicroBatch planned, const data::Batch& batch) {
+  for (const data::BadSample& bad : batch.bad_samples) std::erase(planned, bad.virtual_sample);
+  return planned;
+}
+
 // A row for every micro-batch of the validation, zero but for this rank's: adding over ranks fills them all.
 class Table {
  public:
   explicit Table(std::int64_t batches) : values_(at::zeros({batches, kColumns}, at::kDouble)) {}
 
-  void put(std::int64_t index, double loss_sum, std::int64_t samples, BatchMetrics metrics) {
-    double* row = values_.data_ptr<double>() + index * kColumns;
-    row[0] = loss_sum;
-    row[1] = static_cast<double>(samples);
-    std::copy(metrics.values().begin(), metrics.values().end(), row + kOwn);
+  void put(const Row& row, double loss_sum, BatchMetrics metrics) {
+    double* values = values_.data_ptr<double>() + row.number * kColumns;
+    values[0] = loss_sum;
+    values[1] = static_cast<double>(row.samples);
+    std::copy(metrics.values().begin(), metrics.values().end(), values + kOwn);
   }
   void reduce(comm::Collective& collective, at::Device device) {
     at::Tensor shared = values_.to(device);
@@ -54,6 +66,7 @@ class Table {
     double samples = 0;
     const double* row = values_.data_ptr<double>();
     for (std::int64_t i = 0; i < values_.size(0); ++i, row += kColumns) {
+      if (row[1] == 0) continue;  // every sample was bad
       loss_sum += row[0];
       samples += row[1];
       BatchMetrics metrics;
@@ -92,23 +105,26 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   data::Prefetcher prefetcher(dataset, spec.data().num_workers());
   for (const data::MicroBatch& batch : work.mine) prefetcher.push(work.plan.epoch, batch);
 
+  std::vector<Row> rows;
   std::vector<BatchRecord> records;
   std::vector<at::Tensor> sums;
   std::map<std::int64_t, NamedValues> named;
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(prefetcher.get(), device);
+    const data::MicroBatch samples = good_samples(work.mine[i], batch);
+    if (samples.empty()) continue;
     BatchLoss loss = losses(batch);
+    rows.push_back({work.numbers[i], static_cast<std::int64_t>(samples.size())});
     sums.push_back(loss.sum.to(at::kDouble));
     records.push_back(std::move(loss.record));
-    if (visit) named[work.numbers[i]] = visit(work.numbers[i], work.mine[i], batch);
+    if (visit) named[work.numbers[i]] = visit(work.numbers[i], samples, batch);
   }
 
   Table table(work.micro_batches);
   const std::vector<BatchMetrics> metrics = to_host(records);
   const at::Tensor loss_sums = sums.empty() ? at::empty({0}, at::kDouble) : at::stack(sums).cpu();
-  for (std::size_t i = 0; i < work.mine.size(); ++i) {
-    table.put(work.numbers[i], loss_sums[static_cast<std::int64_t>(i)].item<double>(),
-              static_cast<std::int64_t>(work.mine[i].size()), metrics[i]);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    table.put(rows[i], loss_sums[static_cast<std::int64_t>(i)].item<double>(), metrics[i]);
   }
   table.reduce(collective, device);
   ValidationResult result = table.result();

@@ -24,8 +24,8 @@ struct ValidationResult {
 };
 
 // Looks at a micro-batch after its loss: `index` is its number in the validation, the same whatever rank
-// computes it, and `samples` are its virtual samples; the model is in evaluation mode, with the weights that
-// are validated, and no gradients are kept. May throw: the run then ends.
+// computes it, and `samples` are the virtual samples of its rows; the model is in evaluation mode, with the
+// weights that are validated, and no gradients are kept. May throw: the run then ends.
 using BatchVisitor =
     std::function<NamedValues(std::int64_t index, const data::MicroBatch& samples, const data::Batch& batch)>;
 
