@@ -109,6 +109,17 @@ void check_sizes(const JobSpec& spec, Findings& findings) {
   }
 }
 
+// A name and the suffix make a path in data_dir, a subfolder of it at most.
+void check_suffix(const JobSpec& spec, Findings& findings) {
+  const std::string& suffix = spec.data().suffix();
+  for (const std::string& part : split(suffix, '/')) {
+    if (part == ".." || suffix.find('\0') != std::string::npos) {
+      findings.wrong.push_back("data.suffix = \"" + suffix + "\" leads out of data.data_dir");
+      return;
+    }
+  }
+}
+
 void check_loop(const JobSpec& spec, Findings& findings) {
   if (spec.loop().validate() && spec.loop().no_validate()) {
     findings.wrong.push_back(
@@ -124,6 +135,7 @@ void check(const JobSpec& resolved) {
   check_name(resolved, findings);
   check_sizes(resolved, findings);
   check_loop(resolved, findings);
+  check_suffix(resolved, findings);
   for (const std::string& text : refused_combinations(resolved)) findings.wrong.push_back(text);
   if (!findings.missing.empty()) {
     findings.wrong.insert(findings.wrong.begin(), "missing, but required: " + join(findings.missing, ", "));

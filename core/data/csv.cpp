@@ -13,6 +13,8 @@ class CsvReader {
   CsvReader(std::string_view text, const std::string& source) : text_(text), source_(source) {}
 
   std::vector<CsvRow> read() {
+    if (text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF"))
+      reject("UTF-16 text; save it as UTF-8");
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     std::vector<CsvRow> rows;
     while (at_ < text_.size()) {
@@ -33,17 +35,20 @@ class CsvReader {
     return true;
   }
   bool end_of_line() {
-    if (text_.substr(at_).starts_with("\r\n")) ++at_;
-    if (!accept('\n')) return false;
+    if (text_.substr(at_).starts_with("\r\n") || text_.substr(at_) == "\r") ++at_;
+    if (at_ < text_.size() && !accept('\n')) return false;
     ++line_;
     return true;
   }
   std::string plain() {
     const std::size_t end = std::min(text_.find_first_of(",\n", at_), text_.size());
     std::string_view field = text_.substr(at_, end - at_);
-    if (end < text_.size() && text_[end] == '\n' && field.ends_with('\r')) field.remove_suffix(1);
+    at_ = end;
+    if (field.ends_with('\r') && !text_.substr(end).starts_with(',')) field.remove_suffix(1);
     if (field.find('"') != std::string_view::npos) reject("a quote inside an unquoted field");
-    at_ += field.size();
+    if (field.find('\0') != std::string_view::npos) reject("a zero byte: this is no text");
+    if (field.find('\r') != std::string_view::npos)
+      reject("a carriage return without a line feed; lines end with LF or CRLF");
     return std::string(field);
   }
   std::string quoted() {

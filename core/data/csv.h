@@ -14,7 +14,8 @@ struct CsvRow {
 };
 
 // All rows, the header first. Throws Error(kInvalidArgument) naming `source` and the line: a quote that does
-// not end, text after a closing quote, a quote inside an unquoted field.
+// not end, text after a closing quote, a quote or a zero byte inside an unquoted field, a carriage return
+// that ends no line, UTF-16.
 std::vector<CsvRow> parse_csv(std::string_view text, const std::string& source);
 
 }  // namespace mdgen::data

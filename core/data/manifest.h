@@ -14,12 +14,8 @@ struct ManifestResult {
   std::vector<std::string> warnings;  // such as fewer than three replicas under atlas
 };
 
-// Reads both splits and every array's header. Throws Error(kInvalidArgument) whose text lists all problems
-// (the first 20 in full, then how many more): missing file or column, unknown letter, duplicate name, wrong
-// shape or dtype, truncated file, sequence length against the array, too few frames, no replica present.
-//
-// overfit: the training split's first entry alone, as often as the split has rows; the validation set is the
-// same and its split is not opened. overfit_peptide: that peptide 1000 times for both; no split is opened.
+// examine_data() (preflight.h) for who cannot go on with problems: throws Error(kInvalidArgument) whose text
+// lists the first 20 and says how many more there are.
 ManifestResult build_manifest(const v1::JobSpec& resolved);
 
 // SHA-256 as Manifest.digest says.

@@ -13,8 +13,30 @@
 namespace mdgen::data {
 namespace {
 
-constexpr std::size_t kShown = 20;
+constexpr std::size_t kShownBytes = 100;  // of a file's own text
+constexpr std::uintmax_t kMaxBytes = std::uintmax_t{1} << 30;
 constexpr std::size_t kMaxResidues = 1 << 20;  // what the noise's counter can number
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+// A file's own text, for a message: one line, not too long.
+std::string shown(const std::string& text) {
+  std::string line = text.substr(0, kShownBytes);
+  std::replace_if(line.begin(), line.end(), is_control, '?');
+  return text.size() > kShownBytes ? line + "…" : line;
+}
+
+// "" for a file that can be read to its end.
+std::string file_problem(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto kind = std::filesystem::status(file, error).type();
+  if (kind == std::filesystem::file_type::not_found || kind == std::filesystem::file_type::none) return "";
+  if (kind != std::filesystem::file_type::regular)
+    return kind == std::filesystem::file_type::directory ? "a folder, a CSV file is expected"
+                                                         : "no regular file, a CSV file is expected";
+  const std::uintmax_t bytes = std::filesystem::file_size(file, error);
+  return error || bytes <= kMaxBytes ? "" : "larger than 1 GiB: this is no split";
+}
 
 std::optional<std::size_t> column(const CsvRow& header, const std::string& name,
                                   const std::filesystem::path& file, Problems& problems) {
@@ -23,21 +45,20 @@ std::optional<std::size_t> column(const CsvRow& header, const std::string& name,
   if (found == 1)
     return static_cast<std::size_t>(std::find(fields.begin(), fields.end(), name) - fields.begin());
   problems.add(file.string() + ": " +
-               (found == 0 ? "no column '" + name + "' (the header has: " + join(fields, ", ") + ")"
+               (found == 0 ? "no column '" + name + "' (the header has: " + shown(join(fields, ", ")) + ")"
                            : "column '" + name + "' appears " + std::to_string(found) + " times"));
   return std::nullopt;
 }
 
 std::string name_problem(const std::string& name) {
   if (name.empty()) return "the name is empty";
-  const bool control = std::any_of(name.begin(), name.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  const bool control = std::any_of(name.begin(), name.end(), is_control);
   if (control || name == "." || name.find("..") != std::string::npos ||
       name.find_first_of("/\\") != std::string::npos) {
-    return "the name '" + name + "' is not a plain file name (path separators and '..' are refused)";
+    return "the name '" + shown(name) + "' is not a plain file name (path separators and '..' are refused)";
   }
   if (to_utf8(name) != name)
-    return "the name '" + to_utf8(name) + "' is not UTF-8 ('?' stands where it is not)";
+    return "the name '" + to_utf8(shown(name)) + "' is not UTF-8 ('?' stands where it is not)";
   return "";
 }
 
@@ -47,13 +68,14 @@ void Problems::add(const std::string& text) {
   if (known_.insert(text).second) texts_.push_back(to_utf8(text));
 }
 
-void Problems::throw_if_any() const {
-  if (texts_.empty()) return;
-  std::string text =
-      "the data set has " + std::to_string(texts_.size()) + (texts_.size() == 1 ? " problem:" : " problems:");
-  for (std::size_t i = 0; i < std::min(kShown, texts_.size()); ++i) text += "\n  " + texts_[i];
-  if (texts_.size() > kShown) text += "\n  and " + std::to_string(texts_.size() - kShown) + " more";
-  throw Error(ErrorCode::kInvalidArgument, text);
+std::string problems_text(std::span<const std::string> problems, const std::string& list) {
+  std::string text = "the data set has " + std::to_string(problems.size()) +
+                     (problems.size() == 1 ? " problem:" : " problems:");
+  const auto first = problems.first(std::min(kShownProblems, problems.size()));
+  for (const std::string& problem : first) text += "\n  " + problem;
+  if (first.size() < problems.size())
+    text += "\n  and " + std::to_string(problems.size() - first.size()) + " more";
+  return list.empty() ? text : text + "\nThe whole list is in " + list;
 }
 
 std::string sequence_problem(const std::string& seqres) {
@@ -61,13 +83,20 @@ std::string sequence_problem(const std::string& seqres) {
   if (seqres.size() >= kMaxResidues) return std::to_string(seqres.size()) + " residues, 1048575 at most";
   for (std::size_t i = 0; i < seqres.size(); ++i) {
     if (protein::residue_type(seqres[i]) >= 0) continue;
-    return std::string("letter '") + seqres[i] + "' at residue " + std::to_string(i + 1) +
-           " is none of the twenty residues (" + std::string(protein::kResidueLetters) + ")";
+    const char upper = seqres[i] >= 'a' && seqres[i] <= 'z' ? static_cast<char>(seqres[i] - 'a' + 'A') : '\0';
+    const bool lower_case = upper != '\0' && protein::residue_type(upper) >= 0;
+    return "letter '" + shown(seqres.substr(i, 1)) + "' at residue " + std::to_string(i + 1) +
+           (lower_case ? std::string(" is in lower case, '") + upper + "' is expected"
+                       : " is none of the twenty residues (" + std::string(protein::kResidueLetters) + ")");
   }
   return "";
 }
 
 std::vector<SplitRow> read_split(const std::filesystem::path& file, Problems& problems) {
+  if (const std::string problem = file_problem(file); !problem.empty()) {
+    problems.add(file.string() + ": " + problem);
+    return {};
+  }
   std::vector<CsvRow> rows;
   try {
     rows = parse_csv(read_file(file), file.string());
@@ -101,8 +130,8 @@ std::vector<SplitRow> read_split(const std::filesystem::path& file, Problems& pr
     }
     const auto [earlier, is_new] = first_line.emplace(entry.name, row.line);
     if (!is_new) {
-      problems.add(place + ": the name '" + entry.name + "' is on line " + std::to_string(earlier->second) +
-                   " already");
+      problems.add(place + ": the name '" + shown(entry.name) + "' is on line " +
+                   std::to_string(earlier->second) + " already");
       continue;
     }
     if (const std::string problem = sequence_problem(entry.seqres); !problem.empty()) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,16 @@ class Problems {
   // A text that was added before is not repeated: both splits may be one file. Bytes of the files that are no
   // UTF-8 become '?'.
   void add(const std::string& text);
-  // Throws Error(kInvalidArgument) with the first 20 in full and the number of the others; nothing when there
-  // are none.
-  void throw_if_any() const;
+  const std::vector<std::string>& texts() const { return texts_; }
 
  private:
   std::vector<std::string> texts_;
   std::set<std::string> known_;
 };
+
+constexpr std::size_t kShownProblems = 20;
+// For people: the first 20 in full, the number of the others, and the file that has them all ("": none has).
+std::string problems_text(std::span<const std::string> problems, const std::string& list);
 
 // What is wrong with a sequence: empty, too long, or with a letter that is none of the twenty residues. ""
 // when nothing is.

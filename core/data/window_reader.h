@@ -21,10 +21,10 @@ struct Block {
 
 // (frames, residues, 14, 3) in Å, C order. Reads with pread, so a file that shrinks meanwhile is an error and
 // not a bus error. Throws Error naming the file:
-//   kNotFound         it cannot be opened
-//   kDataLoss         size, shape or dtype differ from the manifest; reading fails; a coordinate is not
-//                     finite; a residue has no N, CA or C (absent atoms are zeros). Names frame and residue,
-//                     counted from 0 and from 1.
+//   as NpyFile        it cannot be opened
+//   kDataLoss         it is not what the manifest says (check_unchanged() in array_check.h); reading fails; a
+//                     coordinate is not finite; a residue has no N, CA or C (absent atoms are zeros). Names
+//                     frame and residue, counted from 0 and from 1.
 std::vector<float> read_block(const std::string& file, const v1::Replica& replica,
                               std::int32_t residues_in_file, const Block& block);
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mdgen::format {
@@ -18,8 +19,18 @@ struct NpyHeader {
   std::size_t item_size = 0;
 };
 
-// Reads and checks the header against the file's size. Throws Error naming file and reason: not an .npy,
-// unknown dtype (object arrays included), truncated.
+// Where the data of a file begin whose first bytes are `beginning` (4096 will do, or all that it has). Throws
+// Error(kDataLoss) naming `name` and the reason: empty, not an .npy, unknown version, a header that is longer
+// than the file or than NumPy's limit of 10,000 bytes.
+std::size_t npy_data_offset(std::string_view beginning, std::size_t file_bytes, const std::string& name);
+
+// Parses the header; `beginning` reaches to npy_data_offset() at least. Allocates no more than the header's
+// text needs, whatever the header says. Accepts nothing that NumPy refuses. Throws Error(kDataLoss) naming
+// `name` and the reason: as above, malformed, unknown dtype (object and structured arrays included), a shape
+// that does not fit the file's size.
+NpyHeader parse_npy_header(std::string_view beginning, std::size_t file_bytes, const std::string& name);
+
+// Throws as NpyFile's constructor does.
 NpyHeader read_npy_header(const std::filesystem::path& file);
 
 // A read-only memory map of a C-ordered, little-endian array. Thread-safe after construction. Movable.

@@ -1,26 +1,39 @@
+#include <algorithm>
 #include <array>
-#include <cctype>
-#include <cstring>
-#include <fstream>
 #include <optional>
+#include <string_view>
 
 #include "core/base/error.h"
+#include "core/base/text.h"
 #include "core/format/npy.h"
+#include "core/format/npy_file.h"
 
 namespace mdgen::format {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::size_t kMaxHeader = 1 << 20;
+constexpr std::size_t kMaxHeader = 10000;  // as NumPy
+constexpr std::size_t kMaxRank = 64;       // as NumPy
+constexpr std::size_t kShown = 40;         // bytes of a file's own text in a message
 
-[[noreturn]] void reject(const std::filesystem::path& file, const std::string& reason) {
-  throw Error(ErrorCode::kDataLoss, file.string() + ": " + reason);
+[[noreturn]] void reject(const std::string& file, const std::string& reason) {
+  throw Error(ErrorCode::kDataLoss, file + ": " + reason);
 }
+
+std::string shown(std::string_view text) {
+  std::string result = to_utf8(text.substr(0, kShown));
+  std::replace_if(
+      result.begin(), result.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+  return text.size() > kShown ? result + "…" : result;
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The header is a Python literal: {'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }.
 class DictReader {
  public:
-  DictReader(const std::filesystem::path& file, std::string_view text) : file_(file), text_(text) {}
+  DictReader(const std::string& file, std::string_view text, int version)
+      : file_(file), text_(text), python_2_(version < 3) {}
 
   NpyHeader read() {
     NpyHeader header;
@@ -30,7 +43,7 @@ class DictReader {
       const std::string key = quoted();
       expect(':');
       const int index = key == "descr" ? 0 : key == "fortran_order" ? 1 : key == "shape" ? 2 : -1;
-      if (index < 0) reject(file_, "unknown key '" + key + "' in the .npy header");
+      if (index < 0) reject(file_, "unknown key '" + shown(key) + "' in the .npy header");
       if (seen[index]) reject(file_, "key '" + key + "' appears twice in the .npy header");
       seen[index] = key;
       if (index == 0) header.dtype = dtype();
@@ -49,9 +62,7 @@ class DictReader {
   }
 
  private:
-  void skip_space() {
-    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
-  }
+  void skip_space() { at_ = std::min(text_.find_first_not_of(" \t\r\n\f", at_), text_.size()); }
   bool accept(char wanted) {
     skip_space();
     if (at_ >= text_.size() || text_[at_] != wanted) return false;
@@ -89,90 +100,104 @@ class DictReader {
     }
     reject(file_, "malformed .npy header: fortran_order is neither True nor False");
   }
+  // Python 2 wrote 3L for a dimension of 3.
   std::int64_t integer() {
     skip_space();
     std::int64_t value = 0;
     const std::size_t begin = at_;
-    for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0; ++at_) {
+    for (; at_ < text_.size() && is_digit(text_[at_]); ++at_) {
       if (__builtin_mul_overflow(value, 10, &value) ||
           __builtin_add_overflow(value, text_[at_] - '0', &value))
         reject(file_, "a dimension in the .npy header is too large");
     }
-    if (at_ == begin) reject(file_, "malformed .npy header: a dimension is not a number");
+    if (at_ == begin || (at_ > begin + 1 && text_[begin] == '0'))
+      reject(file_, "malformed .npy header: a dimension is not a number, or negative");
+    if (python_2_ && at_ < text_.size() && text_[at_] == 'L') ++at_;
     return value;
   }
   std::vector<std::int64_t> tuple() {
     std::vector<std::int64_t> values;
     expect('(');
     while (!accept(')')) {
+      if (values.size() == kMaxRank) reject(file_, "the array in the .npy header has too many dimensions");
       values.push_back(integer());
-      if (!accept(',')) {
-        expect(')');
-        break;
-      }
+      if (accept(',')) continue;
+      if (values.size() == 1)
+        reject(file_, "malformed .npy header: the shape is no tuple (a comma is missing)");
+      expect(')');
+      break;
     }
     return values;
   }
 
-  const std::filesystem::path& file_;
+  const std::string& file_;
   std::string_view text_;
+  bool python_2_;
   std::size_t at_ = 0;
 };
 
-std::size_t item_size(const std::filesystem::path& file, const std::string& dtype) {
+std::size_t item_size(const std::string& file, const std::string& dtype) {
   if (dtype.find('O') != std::string::npos)
-    reject(file, "object arrays are not supported (dtype '" + dtype + "')");
-  constexpr std::array<std::string_view, 13> kKnown = {"b1", "i1", "u1", "i2", "u2", "f2", "i4",
-                                                       "u4", "f4", "i8", "u8", "f8", "c8"};
-  if (dtype.size() == 3 && std::string_view("<>=|").find(dtype[0]) != std::string_view::npos)
+    reject(file,
+           "object arrays are not supported (dtype '" + shown(dtype) + "'): they hold Python's pickles");
+  constexpr std::array<std::string_view, 14> kKnown = {"b1", "i1", "u1", "i2", "u2", "f2", "i4",
+                                                       "u4", "f4", "i8", "u8", "f8", "c8", "c16"};
+  if (!dtype.empty() && std::string_view("<>=|").find(dtype[0]) != std::string_view::npos)
     for (const std::string_view known : kKnown)
-      if (known == std::string_view(dtype).substr(1)) return static_cast<std::size_t>(known[1] - '0');
-  reject(file, "unknown dtype '" + dtype + "'");
+      if (known == std::string_view(dtype).substr(1)) return known == "c16" ? 16 : known[1] - '0';
+  reject(file, "unknown dtype '" + shown(dtype) + "'");
 }
 
-std::size_t data_bytes(const std::filesystem::path& file, const NpyHeader& header) {
-  std::size_t bytes = header.item_size;
-  for (const std::int64_t dimension : header.shape)
-    if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dimension), &bytes))
+std::size_t data_bytes(const std::string& file, const NpyHeader& header) {
+  auto bytes = static_cast<std::int64_t>(header.item_size);
+  bool is_empty = false;
+  for (const std::int64_t dimension : header.shape) {
+    is_empty |= dimension == 0;
+    if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(dimension, 1), &bytes))
       reject(file, "the shape in the .npy header is too large");
-  return bytes;
+  }
+  return is_empty ? 0 : static_cast<std::size_t>(bytes);
 }
 
 }  // namespace
 
-NpyHeader read_npy_header(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || !std::filesystem::is_regular_file(file))
-    throw Error(ErrorCode::kNotFound, "cannot open " + file.string());
-  const std::size_t size = std::filesystem::file_size(file);
-  std::array<unsigned char, 12> start{};
-  stream.read(reinterpret_cast<char*>(start.data()), start.size());
-  if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
-    reject(file, "not an .npy file (the first bytes are not \\x93NUMPY)");
-  if (!stream) reject(file, "truncated: the .npy header ends early");
-  const int version = start[6];
-  if (version < 1 || version > 3) reject(file, "unknown .npy version " + std::to_string(version));
-  std::size_t length = start[8] | static_cast<std::size_t>(start[9]) << 8;
-  if (version > 1)
-    length |= static_cast<std::size_t>(start[10]) << 16 | static_cast<std::size_t>(start[11]) << 24;
-  if (length > kMaxHeader) reject(file, "the .npy header is too large");
-  const std::size_t text_at = version == 1 ? 10 : 12;
-  if (text_at + length > size) reject(file, "truncated: the .npy header ends early");
-  std::string text(length, '\0');
-  stream.seekg(static_cast<std::streamoff>(text_at));
-  stream.read(text.data(), static_cast<std::streamsize>(length));
-  if (!stream) reject(file, "cannot read the .npy header");
+std::size_t npy_data_offset(std::string_view beginning, std::size_t file_bytes, const std::string& name) {
+  if (file_bytes == 0) reject(name, "empty: 0 bytes, an .npy file is expected");
+  const std::string_view magic = beginning.substr(0, kMagic.size());
+  if (magic != kMagic.substr(0, magic.size()))
+    reject(name, "not an .npy file (the first bytes are not \\x93NUMPY)");
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(beginning[at]); };
+  const bool has_version = beginning.size() >= 8;
+  if (has_version && (byte(6) < 1 || byte(6) > 3 || byte(7) != 0))
+    reject(name, "unknown .npy version " + std::to_string(byte(6)) + "." + std::to_string(byte(7)));
+  const std::size_t text_at = has_version && byte(6) > 1 ? 12 : 10;
+  if (beginning.size() < text_at) reject(name, "truncated: the .npy header ends early");
+  std::size_t length = byte(8) | static_cast<std::size_t>(byte(9)) << 8;
+  if (text_at == 12)
+    length |= static_cast<std::size_t>(byte(10)) << 16 | static_cast<std::size_t>(byte(11)) << 24;
+  if (length > kMaxHeader)
+    reject(name, "the .npy header is too large: " + std::to_string(length) + " bytes, at most " +
+                     std::to_string(kMaxHeader));
+  if (text_at + length > file_bytes) reject(name, "truncated: the .npy header ends early");
+  return text_at + length;
+}
 
-  NpyHeader header = DictReader(file, text).read();
-  header.item_size = item_size(file, header.dtype);
-  header.data_offset = text_at + length;
-  const std::size_t wanted = data_bytes(file, header);
-  const std::size_t present = size - header.data_offset;
+NpyHeader parse_npy_header(std::string_view beginning, std::size_t file_bytes, const std::string& name) {
+  const std::size_t end = npy_data_offset(beginning, file_bytes, name);
+  if (end > beginning.size()) reject(name, "truncated: the .npy header ends early");
+  const std::size_t text_at = beginning[6] == 1 ? 10 : 12;
+  NpyHeader header = DictReader(name, beginning.substr(text_at, end - text_at), beginning[6]).read();
+  header.item_size = item_size(name, header.dtype);
+  header.data_offset = end;
+  const std::size_t wanted = data_bytes(name, header);
+  const std::size_t present = file_bytes - end;
   if (present != wanted)
-    reject(file, std::string(present < wanted ? "truncated" : "longer than its header says") + ": " +
+    reject(name, std::string(present < wanted ? "truncated" : "longer than its header says") + ": " +
                      std::to_string(present) + " bytes of data, " + std::to_string(wanted) +
                      " expected from the header");
   return header;
 }
+
+NpyHeader read_npy_header(const std::filesystem::path& file) { return NpyFile(file).header(); }
 
 }  // namespace mdgen::format

@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <span>
 
 #include "core/base/error.h"
+#include "core/data/array_check.h"
 #include "core/format/npy.h"
 #include "tests/support/temp_dir.h"
 
@@ -116,13 +118,35 @@ TEST_F(ReadBlockTest, AtomAtTheOrigin_IsNotAbsent) {
 TEST_F(ReadBlockTest, FileThatChanged_IsRefused) {
   const auto size = std::filesystem::file_size(file_);
   std::filesystem::resize_file(file_, size - 4);
-  EXPECT_EQ(error(), file_ + ": has " + std::to_string(size - 4) + " bytes, " + std::to_string(size) +
-                         " when the manifest was made");
-  const std::vector<std::int64_t> shape = {kResidues, kFrames, 14, 3};
-  format::write_npy(file_, "<f4", shape, std::as_bytes(std::span(values_)));
+  EXPECT_THAT(error(), HasSubstr(file_ + ": truncated: 5876 bytes of data, 5880 expected"));
+  const auto write_shape = [&](std::vector<std::int64_t> shape) {
+    std::size_t count = 1;
+    for (const std::int64_t dimension : shape) count *= static_cast<std::size_t>(dimension);
+    format::write_npy(file_, "<f4", shape, std::as_bytes(std::span(values_).first(count)));
+  };
+  write_shape({kFrames - 1, kResidues, 14, 3});
+  EXPECT_EQ(error(), file_ + ": has 5168 bytes, " + std::to_string(size) + " when the manifest was made");
+  write_shape({kResidues, kFrames, 14, 3});
   EXPECT_THAT(error(), HasSubstr("shape or dtype is not what it was"));
   std::filesystem::remove(file_);
   EXPECT_THAT(error(ErrorCode::kNotFound), HasSubstr(file_ + ": cannot open: No such file"));
+}
+
+TEST_F(ReadBlockTest, SameSizeAnotherTime_IsComparedByContent) {
+  describe_array(format::NpyFile(file_), replica_);
+  EXPECT_EQ(error(), "");
+  const auto later = std::filesystem::last_write_time(file_) + std::chrono::hours(1);
+  std::filesystem::last_write_time(file_, later);
+  EXPECT_EQ(error(), "") << "touched, or a copy";
+
+  values_[position(6, 4, 13, 2)] += 1;
+  const v1::Replica before = replica_;
+  write();
+  replica_ = before;
+  std::filesystem::last_write_time(file_, later);
+  EXPECT_THAT(error(), HasSubstr(file_ + ": was modified after the manifest was made"));
+  replica_.set_mtime_ns(0);
+  EXPECT_EQ(error(), "") << "a manifest of before times were kept";
 }
 
 TEST_F(ReadBlockTest, OutsideTheArray_IsAnInternalError) {

@@ -76,7 +76,7 @@ TEST_F(NpyTest, HeaderVariants) {
 TEST_F(NpyTest, CorruptFilesAreRefused) {
   const std::string good = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24);
   ASSERT_NO_THROW(NpyArray(put(good)));
-  expect_refused("", "not an .npy file");
+  expect_refused("", "empty: 0 bytes");
   expect_refused("PK\3\4 and the rest of a zip archive", "not an .npy file");
   expect_refused(good.substr(0, 9), "truncated");
   expect_refused(good.substr(0, 30), "truncated");
@@ -84,7 +84,7 @@ TEST_F(NpyTest, CorruptFilesAreRefused) {
   expect_refused(good + "x", "longer than its header says");
   std::string version = good;
   version[6] = 9;
-  expect_refused(version, "unknown .npy version 9");
+  expect_refused(version, "unknown .npy version 9.0");
   expect_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)", 24), "'}' missing");
   expect_refused(npy("{'descr': '<f4', 'shape': (2, 3)}", 24), "lacks");
   expect_refused(npy("{'descr': '<f4', 'fortran_order': 0, 'shape': (2, 3)}", 24), "neither True nor False");
