@@ -68,6 +68,10 @@ void Problems::add(const std::string& text) {
   if (known_.insert(text).second) texts_.push_back(to_utf8(text));
 }
 
+void Problems::throw_if_any() const {
+  if (!texts_.empty()) throw Error(ErrorCode::kInvalidArgument, problems_text(texts_, ""));
+}
+
 std::string problems_text(std::span<const std::string> problems, const std::string& list) {
   std::string text = "the data set has " + std::to_string(problems.size()) +
                      (problems.size() == 1 ? " problem:" : " problems:");

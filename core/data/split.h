@@ -22,6 +22,8 @@ class Problems {
   // UTF-8 become '?'.
   void add(const std::string& text);
   const std::vector<std::string>& texts() const { return texts_; }
+  // Throws Error(kInvalidArgument) with problems_text(); nothing when there are none.
+  void throw_if_any() const;
 
  private:
   std::vector<std::string> texts_;
