@@ -27,6 +27,7 @@ void write_state_file(const std::filesystem::path& folder, const StateFile& stat
                {"plan_digest", summary.plan_digest},
                {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
   if (!state.loop_json.empty()) json["loop"] = Json::parse(state.loop_json);
+  if (!state.ledger_json.empty()) json["ledger"] = Json::parse(state.ledger_json);
   write_file_synced(folder / kStateFile, json.dump(2) + "\n");
 }
 
@@ -46,10 +47,16 @@ StateFile read_state_file(const std::filesystem::path& folder) {
     state.weights = json.value("weights", std::string("raw"));
     state.spec_json = json.at("spec").dump();
     if (json.contains("loop")) state.loop_json = json.at("loop").dump();
+    if (json.contains("ledger")) state.ledger_json = json.at("ledger").dump();
     return state;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kDataLoss, file.string() + " is not a checkpoint's state: " + error.what());
   }
+}
+
+History read_history(const std::filesystem::path& folder) {
+  StateFile state = read_state_file(folder);
+  return {state.summary.step, std::move(state.spec_json), std::move(state.ledger_json)};
 }
 
 }  // namespace mdgen::checkpoint

@@ -18,6 +18,7 @@ struct StateFile {
   std::string spec_json;    // the resolved spec; empty: none
   std::string loop_json{};  // the training loop's own; empty: none
   std::string weights = "raw";
+  std::string ledger_json{};  // an array of records (core/ledger/json.h); empty: none
 };
 
 void write_state_file(const std::filesystem::path& folder, const StateFile& state);

@@ -72,4 +72,13 @@ std::optional<Found> newest_good(const std::filesystem::path& checkpoints, std::
 // then unlink. Also sweeps temporary folders of generations before `generation`.
 void retain(const std::filesystem::path& checkpoints, int keep_last, std::int64_t generation);
 
+// What state.json says of how the weights came to be; each may be empty.
+struct History {
+  std::int64_t step = 0;
+  std::string spec_json;    // the resolved spec
+  std::string ledger_json;  // the records that lead to the step, see core/ledger/json.h
+};
+// Throws Error(kDataLoss) naming the file.
+History read_history(const std::filesystem::path& folder);
+
 }  // namespace mdgen::checkpoint

@@ -93,7 +93,8 @@ TrainState snapshot(const TrainState& live, TrainState reuse) {
           copy_tensors(live.optimizer, std::move(reuse.optimizer)),
           live.summary,
           live.spec_json,
-          live.loop_json};
+          live.loop_json,
+          live.ledger_json};
 }
 
 void write_files(const fs::path& folder, const TrainState& state) {
@@ -101,8 +102,10 @@ void write_files(const fs::path& folder, const TrainState& state) {
   write_tensors(folder / kModelFile, state.model, step);
   if (!state.ema.empty()) write_tensors(folder / kEmaFile, state.ema, step);
   write_tensors(folder / kOptimizerFile, state.optimizer, step);
-  write_state_file(folder,
-                   {.summary = state.summary, .spec_json = state.spec_json, .loop_json = state.loop_json});
+  write_state_file(folder, {.summary = state.summary,
+                            .spec_json = state.spec_json,
+                            .loop_json = state.loop_json,
+                            .ledger_json = state.ledger_json});
 }
 
 TrainState read_files(const fs::path& folder) {
@@ -114,6 +117,7 @@ TrainState read_files(const fs::path& folder) {
   state.summary = std::move(saved.summary);
   state.spec_json = std::move(saved.spec_json);
   state.loop_json = std::move(saved.loop_json);
+  state.ledger_json = std::move(saved.ledger_json);
   return state;
 }
 

@@ -25,6 +25,7 @@ struct TrainState {
   Summary summary;
   std::string spec_json;  // the resolved spec, into state.json
   std::string loop_json;  // what the training loop keeps (train/loop_state.h), into state.json; may be empty
+  std::string ledger_json;  // the ledger's records up to this step (core/ledger), likewise
 };
 
 // A deep copy in host memory. `reuse`: an earlier snapshot whose buffers are written again (a fresh buffer

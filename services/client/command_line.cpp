@@ -34,6 +34,7 @@ class CommandLine {
     add_spec_verbs();
     add_job_verbs();
     add_checkpoint_verbs();
+    add_ledger_verbs();
     add_other_verbs();
     app_.footer(
         "Exit codes: 0 done or SUCCEEDED, 1 refused by the server or FAILED, 2 usage or refused spec,\n"
@@ -141,6 +142,23 @@ class CommandLine {
     from_file->footer(
         "mdgenctl checkpoints import forward_sim.ckpt --out forward_sim\n"
         "mdgenctl submit -f forward_sim/spec.yaml --set data_dir=data --set name=more   goes on from it");
+  }
+
+  void add_ledger_verbs() {
+    CLI::App* group = app_.add_subcommand("ledger", "which samples a run has used");
+    group->require_subcommand(1);
+    const auto add_verb = [&](const std::string& name, const std::string& help, Verb run) {
+      CLI::App* app = group->add_subcommand(name, help);
+      app->callback([this, run] { verb = run; });
+      app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
+      return app;
+    };
+    add_verb("verify", "prove that each sample of the plan was used exactly once", &verify_ledger);
+    CLI::App* show = add_verb("show", "print the records, the oldest first", &show_ledger);
+    show->add_option("--since", options.since_step, "only what reaches this step or a later one")
+        ->check(at_least(0));
+    show->add_option("--limit", options.newest, "only so many, the newest (default: all)")
+        ->check(at_least(1));
   }
 
   void add_other_verbs() {

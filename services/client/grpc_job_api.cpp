@@ -11,6 +11,7 @@ namespace mdgen::client {
 namespace {
 
 constexpr std::chrono::seconds kAnswerWithin{20};
+constexpr std::chrono::seconds kLedgerWithin{120};
 
 ErrorCode code_of(grpc::StatusCode code) {
   switch (code) {
@@ -89,6 +90,16 @@ class GrpcJobApi : public JobApi {
       return;
     }
     require_ok(reader->Finish());
+  }
+
+  v1::StreamLedgerResponse ledger(const v1::StreamLedgerRequest& request) override {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kLedgerWithin);
+    const auto reader = stub_->StreamLedger(&context, request);
+    v1::StreamLedgerResponse whole;
+    for (v1::StreamLedgerResponse piece; reader->Read(&piece);) whole.MergeFrom(piece);
+    require_ok(reader->Finish());
+    return whole;
   }
 
  private:

@@ -21,6 +21,8 @@ class JobApi {
   // Calls `take` with each piece until the stream ends or `take` returns false.
   virtual void stream_logs(const v1::StreamLogsRequest& request,
                            const std::function<bool(const v1::StreamLogsResponse&)>& take) = 0;
+  // The whole stream as one message.
+  virtual v1::StreamLedgerResponse ledger(const v1::StreamLedgerRequest& request) = 0;
 };
 
 // `address` is HOST:PORT. Connects with the first call.

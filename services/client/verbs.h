@@ -1,6 +1,7 @@
 // mdgenctl's verbs: each takes its options, does its work and returns the exit code. Errors are thrown.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct Options {
   int limit = 100;
   bool markdown = false;
   std::string out;              // checkpoints export: a file; import: a folder
+  std::int64_t since_step = 0;  // ledger show
+  std::optional<int> newest;    // ledger show: only so many
   std::string weights = "raw";  // checkpoints export: raw or ema
 };
 
@@ -50,6 +53,10 @@ ExitCode export_checkpoint(const Options& options, const Surroundings& world);
 // options.file, a Lightning file, as a checkpoint folder and a spec. kExitFailed when it does not fit its own
 // flags.
 ExitCode import_checkpoint(const Options& options, const Surroundings& world);
+// options.job: a job, or a folder with checkpoints, whose newest good one then counts.
+ExitCode show_ledger(const Options& options, const Surroundings& world);
+// kExitFailed when it is broken.
+ExitCode verify_ledger(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);
 

@@ -129,9 +129,26 @@ LogRange Coordinator::logs(const std::string& id_or_name) const {
   return range;
 }
 
-std::vector<LedgerRecord> Coordinator::ledger(const std::string& id_or_name) const {
+v1::StreamLedgerResponse Coordinator::ledger_head(const std::string& id_or_name, bool with_inputs) {
   const std::lock_guard lock(mutex_);
-  return store_->ledger(engine_.job(id_or_name).id());
+  commit(true);
+  const v1::Job& job = engine_.job(id_or_name).job;
+  const bool trained = job.state() == v1::JOB_STATE_SUCCEEDED && !job.spec().loop().validate();
+  v1::StreamLedgerResponse head;
+  *head.mutable_job() = job;
+  head.mutable_job()->clear_transitions();
+  head.set_end_step(trained ? job.total_steps() : job.step());
+  if (with_inputs) {
+    *head.mutable_manifest() = store_->manifest(job.id());
+  } else {
+    head.mutable_job()->clear_spec();
+  }
+  return head;
+}
+
+ledger::Records Coordinator::ledger(const std::string& id, std::int64_t first_sequence, int limit) const {
+  const std::lock_guard lock(mutex_);
+  return store_->ledger(id, first_sequence, limit);
 }
 
 // --- agents ---
@@ -208,8 +225,8 @@ std::size_t Coordinator::worker_count() const {
 
 // --- inside ---
 
-void Coordinator::commit() {
-  engine_.save(*store_, now());
+void Coordinator::commit(bool all) {
+  engine_.save(*store_, now(), all);
   store_failing_ = false;
   for (Output& output : engine_.take_outputs()) deliver(output);
   changed_.notify_all();

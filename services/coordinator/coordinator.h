@@ -66,7 +66,11 @@ class Coordinator {
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) const;
   std::optional<v1::Job> wait(const std::string& id, std::chrono::milliseconds timeout);
   LogRange logs(const std::string& id_or_name) const;
-  std::vector<LedgerRecord> ledger(const std::string& id_or_name) const;
+  // The ledger as it is at this moment: what StreamLedger's first message says. Stores what is not yet
+  // stored.
+  v1::StreamLedgerResponse ledger_head(const std::string& id_or_name, bool with_inputs);
+  // Its stored records by sequence, at most `limit`, from `first_sequence` on.
+  ledger::Records ledger(const std::string& id, std::int64_t first_sequence, int limit) const;
 
   // --- agents ---
   // Returns the worker's id. Throws Error.
@@ -83,7 +87,7 @@ class Coordinator {
 
  private:
   Now now() const { return {clock_.steady(), clock_.wall()}; }
-  void commit();  // stores, then delivers; mutex held
+  void commit(bool all = false);  // stores (all: progress too that is not due yet), then delivers; mutex held
   void try_commit() noexcept;
   void deliver(Output& output);
   void tick_loop();

@@ -37,8 +37,7 @@ void Engine::restore(JobRecord& record, Now now) {
     member.last_heard = now.steady;
   }
   rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
-  record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
-                      record.ledger.last_step(), "");
+  record.ledger.go_on(generation.number, static_cast<int>(generation.members.size()), record.plan_digest);
   generation.members[0].started = record.state() != v1::JOB_STATE_STARTING;
   if (record.state() == v1::JOB_STATE_STARTING) {
     fail(now, record,
@@ -180,11 +179,23 @@ void Engine::save(JobStore& store, Now now, bool all) {
   store.save(dirty);
   for (const JobRecord* saved : dirty) {
     JobRecord& record = *by_id_.at(saved->id());
+    if (!record.ledger.pending().empty()) confirm(record);
     record.unsaved = JobRecord::Unsaved::kNothing;
     record.generation_unsaved = record.manifest_unsaved = false;
     record.ledger.clear_pending();
     record.saved_at = now.steady;
   }
+}
+
+// Rank 0's agent keeps what it has reported until then.
+void Engine::confirm(const JobRecord& record) {
+  if (!record.has_open_generation()) return;
+  v1::CoordinatorMessage message;
+  v1::Stored& stored = *message.mutable_stored();
+  stored.mutable_id()->set_job_id(record.id());
+  stored.mutable_id()->set_generation(record.generation->number);
+  stored.set_step(record.ledger.last_step());
+  send(record.generation->members.front().worker_id, std::move(message));
 }
 
 std::vector<Output> Engine::take_outputs() { return std::exchange(outputs_, {}); }

@@ -36,7 +36,10 @@ class JobStore {
   virtual std::vector<JobRecord> load() = 0;
   // What the records' flags and ledgers say is unsaved, in one transaction, durable on return.
   virtual void save(const std::vector<const JobRecord*>& records) = 0;
-  virtual std::vector<LedgerRecord> ledger(const std::string& job_id) = 0;
+  // By sequence, at most `limit` of them, from `first_sequence` on.
+  virtual ledger::Records ledger(const std::string& job_id, std::int64_t first_sequence, int limit) = 0;
+  // Of any job; empty before it has been validated.
+  virtual v1::JobManifest manifest(const std::string& job_id) = 0;
 };
 
 struct SendToAgent {
@@ -134,6 +137,7 @@ class Engine {
   void forgive(std::chrono::nanoseconds pause);
 
   void send(const std::string& worker_id, v1::CoordinatorMessage message);
+  void confirm(const JobRecord& record);
   void send_stop(const JobRecord& record, const Member& member, bool kill);
   void send_stop(const std::string& worker_id, const v1::GenerationId& id, bool kill);
   void answer(std::vector<ExchangeAnswer> answers);

@@ -102,6 +102,7 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
       return;
     case v1::TrainerEvent::kValidation:
       record->job.set_val_loss(event.validation().val_loss());
+      warn_of_bad_samples(record->job, "validation", event.validation().bad_samples());
       record->mark(JobRecord::Unsaved::kProgress);
       return;
     case v1::TrainerEvent::kCheckpoint:
@@ -127,9 +128,11 @@ void Engine::on_started(JobRecord& record, const v1::StartReport& report) {
     record.job.set_checkpoint_step(report.first_step());
   }
   for (const std::string& note : report.notes()) record.job.add_warnings(note);
-  record.ledger.begin(generation.number, static_cast<int>(generation.members.size()), record.plan_digest,
-                      report.first_step(),
-                      record.restart_cause.empty() ? report.checkpoint() : record.restart_cause);
+  const std::int64_t lost = record.ledger.begin(
+      generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
+      record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
+      {report.ledger().begin(), report.ledger().end()});
+  record.job.set_lost_steps(record.job.lost_steps() + lost);
   record.mark(JobRecord::Unsaved::kState);
 }
 

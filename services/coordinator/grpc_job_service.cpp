@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLogPoll{200};
 constexpr int kDefaultGraceSeconds = 60;
+constexpr int kLedgerPage = 500;
 
 template <typename Body>
 grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, Body&& body) {
@@ -70,6 +71,44 @@ class LogStream final : public grpc::ServerWriteReactor<v1::StreamLogsResponse> 
   grpc::Alarm alarm_;
 };
 
+// One StreamLedger call: the head, then the records page by page. The coordinator is asked for a page only
+// when the one before has gone out, so a long ledger holds nobody up.
+class LedgerStream final : public grpc::ServerWriteReactor<v1::StreamLedgerResponse> {
+ public:
+  LedgerStream(const v1::StreamLedgerRequest& request, Coordinator& coordinator) : coordinator_(coordinator) {
+    const grpc::Status status =
+        guarded([&] { piece_ = coordinator_.ledger_head(request.id(), request.with_inputs()); });
+    if (status.ok()) {
+      job_ = piece_.job().id();
+      StartWrite(&piece_);
+    } else {
+      Finish(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::CANCELLED);
+    const grpc::Status status = guarded([&] { take_page(); });
+    if (!status.ok() || piece_.records().empty()) return Finish(status);
+    StartWrite(&piece_);
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void take_page() {
+    piece_.Clear();
+    const ledger::Records page = coordinator_.ledger(job_, next_sequence_, kLedgerPage);
+    if (page.empty()) return;
+    next_sequence_ = page.back().sequence() + 1;
+    *piece_.mutable_records() = {page.begin(), page.end()};
+  }
+
+  Coordinator& coordinator_;
+  std::string job_;
+  std::int64_t next_sequence_ = 0;
+  v1::StreamLedgerResponse piece_;
+};
+
 }  // namespace
 
 grpc::ServerUnaryReactor* GrpcJobService::SubmitJob(grpc::CallbackServerContext* context,
@@ -104,6 +143,11 @@ grpc::ServerUnaryReactor* GrpcJobService::CancelJob(grpc::CallbackServerContext*
 grpc::ServerWriteReactor<v1::StreamLogsResponse>* GrpcJobService::StreamLogs(
     grpc::CallbackServerContext* context, const v1::StreamLogsRequest* request) {
   return new LogStream(context, *request, coordinator_);  // deletes itself in OnDone, as reactors do
+}
+
+grpc::ServerWriteReactor<v1::StreamLedgerResponse>* GrpcJobService::StreamLedger(
+    grpc::CallbackServerContext*, const v1::StreamLedgerRequest* request) {
+  return new LedgerStream(*request, coordinator_);
 }
 
 }  // namespace mdgen::coordinator

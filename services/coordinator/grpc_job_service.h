@@ -22,6 +22,8 @@ class GrpcJobService final : public v1::JobService::CallbackService {
                                       v1::CancelJobResponse* response) override;
   grpc::ServerWriteReactor<v1::StreamLogsResponse>* StreamLogs(grpc::CallbackServerContext* context,
                                                                const v1::StreamLogsRequest* request) override;
+  grpc::ServerWriteReactor<v1::StreamLedgerResponse>* StreamLedger(
+      grpc::CallbackServerContext* context, const v1::StreamLedgerRequest* request) override;
 
  private:
   Coordinator& coordinator_;

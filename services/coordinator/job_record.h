@@ -7,10 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "core/ledger/writer.h"
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/manifest.pb.h"
 #include "services/coordinator/generation.h"
-#include "services/coordinator/ledger.h"
 #include "services/coordinator/progress.h"
 #include "services/coordinator/scheduler.h"
 
@@ -59,7 +59,7 @@ struct JobRecord {
   std::string restart_cause;  // why the newest generation was opened; empty for the first
 
   Pace pace;
-  LedgerWriter ledger{false, 0, 0};
+  ledger::Writer ledger;
   Unsaved unsaved = Unsaved::kNothing;
   bool generation_unsaved = false;
   bool manifest_unsaved = false;

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace mdgen::coordinator {
+namespace {
+
+const std::string kBadSample = "left out: ";
+
+}  // namespace
 
 void Pace::add(std::int64_t tokens, double seconds) {
   steps_.push_back({tokens, seconds});
@@ -25,8 +30,25 @@ double Pace::seconds_per_step() const {
   return steps_.empty() ? 0.0 : seconds / static_cast<double>(steps_.size());
 }
 
+void warn_of_bad_samples(v1::Job& job, const std::string& where,
+                         const google::protobuf::RepeatedPtrField<v1::NamedSample>& samples) {
+  for (const v1::NamedSample& sample : samples) {
+    const std::string head = kBadSample + sample.entry() + " ";
+    const auto& warnings = job.warnings();
+    const bool told = std::any_of(warnings.begin(), warnings.end(),
+                                  [&](const std::string& text) { return text.starts_with(head); });
+    const auto entries = std::count_if(warnings.begin(), warnings.end(),
+                                       [](const std::string& text) { return text.starts_with(kBadSample); });
+    if (told || entries >= kMostBadEntries) continue;
+    job.add_warnings(head + "(virtual sample " + std::to_string(sample.virtual_sample()) + ", " + where +
+                     "): " + sample.reason());
+  }
+}
+
 void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report) {
   pace.add(report.tokens(), report.seconds());
+  job.set_bad_samples(job.bad_samples() + report.bad_samples_size());
+  warn_of_bad_samples(job, "step " + std::to_string(report.step()), report.bad_samples());
   job.set_step(report.step());
   job.set_epoch(report.epoch());
   job.set_loss(report.loss());

@@ -26,7 +26,12 @@ class Pace {
   std::deque<Step> steps_;
 };
 
-// Writes a report into what people see: step, epoch, loss, first loss, tokens/s, ETA.
+// A warning for each entry with samples that were left out, its first reason; at most kMostBadEntries.
+inline constexpr int kMostBadEntries = 20;
+void warn_of_bad_samples(v1::Job& job, const std::string& where,
+                         const google::protobuf::RepeatedPtrField<v1::NamedSample>& samples);
+
+// Writes a report into what people see: step, epoch, loss, first loss, tokens/s, ETA, bad samples.
 void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report);
 
 }  // namespace mdgen::coordinator

@@ -8,12 +8,13 @@
 #include <cerrno>
 
 #include "core/base/error.h"
+#include "core/ledger/json.h"
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 constexpr long kLustreMagic = 0x0BD00BD0;
 constexpr long kFuseMagic = 0x65735546;
 
@@ -38,11 +39,25 @@ CREATE TABLE IF NOT EXISTS ledger (
   generation INTEGER NOT NULL, first_step INTEGER NOT NULL, last_step INTEGER NOT NULL,
   world_size INTEGER NOT NULL, plan_digest TEXT NOT NULL, hash_sum INTEGER NOT NULL, samples INTEGER NOT NULL,
   from_step INTEGER NOT NULL, to_step INTEGER NOT NULL, cause TEXT NOT NULL,
-  skipped_samples TEXT NOT NULL DEFAULT '',
+  skipped_samples TEXT NOT NULL DEFAULT '', bad_samples TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (job_id, sequence)) STRICT;
 )";
 
-std::int64_t kind_number(LedgerRecord::Kind kind) { return static_cast<std::int64_t>(kind); }
+// What kinds are called in the table: START is 0.
+std::int64_t kind_number(v1::LedgerKind kind) { return static_cast<std::int64_t>(kind) - 1; }
+v1::LedgerKind kind_of(std::int64_t number) { return static_cast<v1::LedgerKind>(number + 1); }
+
+using NamedSamples = google::protobuf::RepeatedPtrField<v1::NamedSample>;
+
+std::string names_text(const v1::LedgerRecord& record, v1::LedgerKind kind) {
+  if (record.kind() != kind) return "";
+  return ledger::named_to_json(record.named()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+NamedSamples names_of(const std::string& skipped, const std::string& bad) {
+  const std::string& text = skipped.empty() ? bad : skipped;
+  return text.empty() ? NamedSamples() : ledger::named_from_json(nlohmann::ordered_json::parse(text));
+}
 
 std::filesystem::path prepared(const std::filesystem::path& state_dir) {
   std::error_code error;
@@ -93,6 +108,11 @@ Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_
     database_.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
     version = 2;
   }
+  if (version == 2) {  // no sample could be left out
+    database_.run("ALTER TABLE ledger ADD COLUMN bad_samples TEXT NOT NULL DEFAULT ''");
+    database_.run("UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+    version = 3;
+  }
   if (version != kSchemaVersion)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + " has schema version " +
                                                     std::to_string(version) + "; this program knows " +
@@ -127,17 +147,13 @@ std::vector<JobRecord> Store::load() {
     record.restart_cause = rows.text();
     if (is_final(record.state())) continue;
     load_generation(record);
-    load_ledger_end(record);
+    record.ledger = ledger::Writer(ledger::position_of(ledger(id, 0, -1)));
   }
   return records;
 }
 
 void Store::load_generation(JobRecord& record) {
-  Statement manifest = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
-  manifest.bind(record.id());
-  if (manifest.step() && !record.manifest.ParseFromString(manifest.text()))
-    throw Error(ErrorCode::kDataLoss,
-                "the store holds a manifest of job " + record.id() + " that cannot be read");
+  record.manifest = manifest(record.id());
   Statement attempts = database_.prepare("SELECT rank, COUNT(*) FROM members WHERE job_id = ? GROUP BY rank");
   attempts.bind(record.id());
   while (attempts.step()) {
@@ -166,21 +182,6 @@ void Store::load_generation(JobRecord& record) {
     member.attempt = static_cast<int>(members.number());
   }
   record.generation = std::move(generation);
-}
-
-void Store::load_ledger_end(JobRecord& record) {
-  Statement last = database_.prepare(
-      "SELECT kind, last_step, to_step FROM ledger WHERE job_id = ? AND kind <> ? ORDER BY sequence DESC "
-      "LIMIT 1");
-  last.bind(record.id()).bind(kind_number(LedgerRecord::Kind::kSkipped));
-  if (!last.step()) return;
-  const bool range = last.number() == kind_number(LedgerRecord::Kind::kRange);
-  const std::int64_t range_end = last.number();
-  const std::int64_t target = last.number();
-  Statement next = database_.prepare("SELECT MAX(sequence) + 1 FROM ledger WHERE job_id = ?");
-  next.bind(record.id());
-  next.step();
-  record.ledger = LedgerWriter(true, range ? range_end : target, next.number());
 }
 
 void Store::save(const std::vector<const JobRecord*>& records) {
@@ -229,39 +230,52 @@ void Store::save_generation(const JobRecord& record) {
 void Store::save_ledger(const JobRecord& record) {
   if (record.ledger.pending().empty()) return;
   Statement row =
-      database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  for (const LedgerRecord& entry : record.ledger.pending()) {
-    row.bind(record.id()).bind(entry.sequence).bind(kind_number(entry.kind)).bind(entry.generation);
-    row.bind(entry.first_step).bind(entry.last_step).bind(entry.world_size).bind(entry.plan_digest);
-    row.bind(std::bit_cast<std::int64_t>(entry.hash_sum)).bind(entry.samples).bind(entry.from).bind(entry.to);
-    row.bind(entry.cause).bind(entry.skipped_samples);
+      database_.prepare("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  for (const v1::LedgerRecord& entry : record.ledger.pending()) {
+    row.bind(record.id()).bind(entry.sequence()).bind(kind_number(entry.kind())).bind(entry.generation());
+    row.bind(entry.first_step()).bind(entry.last_step()).bind(entry.world_size()).bind(entry.plan_digest());
+    row.bind(std::bit_cast<std::int64_t>(entry.hash_sum())).bind(entry.samples());
+    row.bind(entry.from()).bind(entry.to()).bind(entry.cause());
+    row.bind(names_text(entry, v1::LEDGER_KIND_SKIPPED)).bind(names_text(entry, v1::LEDGER_KIND_BAD_SAMPLES));
     row.execute();
   }
 }
 
-std::vector<LedgerRecord> Store::ledger(const std::string& job_id) {
-  std::vector<LedgerRecord> records;
+ledger::Records Store::ledger(const std::string& job_id, std::int64_t first_sequence, int limit) {
+  ledger::Records records;
   Statement rows = database_.prepare(
       "SELECT sequence, kind, generation, first_step, last_step, world_size, plan_digest, hash_sum, samples, "
-      "from_step, to_step, cause, skipped_samples FROM ledger WHERE job_id = ? ORDER BY sequence");
-  rows.bind(job_id);
+      "from_step, to_step, cause, skipped_samples, bad_samples FROM ledger WHERE job_id = ? AND sequence >= "
+      "? "
+      "ORDER BY sequence LIMIT ?");
+  rows.bind(job_id).bind(first_sequence).bind(limit);
   while (rows.step()) {
-    LedgerRecord& record = records.emplace_back();
-    record.sequence = rows.number();
-    record.kind = static_cast<LedgerRecord::Kind>(rows.number());
-    record.generation = rows.number();
-    record.first_step = rows.number();
-    record.last_step = rows.number();
-    record.world_size = static_cast<std::int32_t>(rows.number());
-    record.plan_digest = rows.text();
-    record.hash_sum = std::bit_cast<std::uint64_t>(rows.number());
-    record.samples = rows.number();
-    record.from = rows.number();
-    record.to = rows.number();
-    record.cause = rows.text();
-    record.skipped_samples = rows.text();
+    v1::LedgerRecord& record = records.emplace_back();
+    record.set_sequence(rows.number());
+    record.set_kind(kind_of(rows.number()));
+    record.set_generation(rows.number());
+    record.set_first_step(rows.number());
+    record.set_last_step(rows.number());
+    record.set_world_size(static_cast<std::int32_t>(rows.number()));
+    record.set_plan_digest(rows.text());
+    record.set_hash_sum(std::bit_cast<std::uint64_t>(rows.number()));
+    record.set_samples(rows.number());
+    record.set_from(rows.number());
+    record.set_to(rows.number());
+    record.set_cause(rows.text());
+    const std::string skipped = rows.text();
+    *record.mutable_named() = names_of(skipped, rows.text());
   }
   return records;
+}
+
+v1::JobManifest Store::manifest(const std::string& job_id) {
+  v1::JobManifest manifest;
+  Statement row = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
+  row.bind(job_id);
+  if (row.step() && !manifest.ParseFromString(row.text()))
+    throw Error(ErrorCode::kDataLoss, "the store holds a manifest of job " + job_id + " that cannot be read");
+  return manifest;
 }
 
 }  // namespace mdgen::coordinator

@@ -27,14 +27,14 @@ class Store : public JobStore {
   std::int64_t epoch() const { return epoch_; }  // counts the starts
   std::vector<JobRecord> load() override;
   void save(const std::vector<const JobRecord*>& records) override;
-  std::vector<LedgerRecord> ledger(const std::string& job_id) override;
+  ledger::Records ledger(const std::string& job_id, std::int64_t first_sequence, int limit) override;
+  v1::JobManifest manifest(const std::string& job_id) override;
 
  private:
   void save_job(const JobRecord& record);
   void save_generation(const JobRecord& record);
   void save_ledger(const JobRecord& record);
   void load_generation(JobRecord& record);
-  void load_ledger_end(JobRecord& record);
 
   Database database_;
   std::int64_t epoch_ = 0;

@@ -104,7 +104,12 @@ class CoordinatorLink::Stream : public grpc::ClientBidiReactor<v1::AgentMessage,
 
   void OnReadDone(bool ok) override {
     if (ok) {
-      state_->handlers.message(incoming_);
+      if (incoming_.has_stored()) {
+        const std::lock_guard lock(state_->mutex);
+        state_->outbox.stored(incoming_.stored());
+      } else {
+        state_->handlers.message(incoming_);
+      }
       StartRead(&incoming_);
       return;
     }

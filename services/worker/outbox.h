@@ -9,29 +9,44 @@
 
 namespace mdgen::worker {
 
-// Bounded: when full, the oldest step report goes first (the run folder's metrics.jsonl has it too), and only
-// when there is none the oldest message.
+// A connection that breaks does not say what had arrived, and a coordinator that dies forgets what it had not
+// stored. So what was written is kept until the coordinator says that it is stored, and sent again on the
+// next connection; the coordinator drops what it has. The exception is a start report that others have
+// followed: it would set the job's step back.
 //
-// A connection that breaks does not say what had arrived. So the last few messages that were written are kept
-// and sent again on the next connection; the coordinator drops what it has. The exception is a start report
-// that others have followed: it would set the job's step back.
+// Bounded, without losing a step: when too much waits, because the coordinator is away, the oldest reports of
+// steps that follow each other are put together into one, with the sums that the ledger needs (the run
+// folder's metrics.jsonl has each). Reports that may have arrived, that were skipped or had bad samples stay
+// as they are. Only when nothing can be put together is the oldest of the others dropped.
 //
 // Not thread-safe.
 class Outbox {
  public:
-  explicit Outbox(std::size_t capacity = 4096, std::size_t replay = 64)
+  static constexpr std::int64_t kMostTogether = 1000;  // steps in one report
+
+  explicit Outbox(std::size_t capacity = 4096, std::size_t replay = 16384)
       : capacity_(capacity), replay_(replay) {}
 
   void push(v1::AgentMessage message);
   bool empty() const { return waiting_.empty(); }
-  const v1::AgentMessage& front() const { return waiting_.front(); }
-  void pop();     // front() was written
-  void rewind();  // the connection broke
+  const v1::AgentMessage& front();  // to write it: from now on it may have arrived
+  void pop();                       // it was written
+  void rewind();                    // the connection broke
+  // Everything up to the report of this step has arrived and is on disk.
+  void stored(const v1::Stored& stored);
   std::uint64_t dropped() const { return dropped_; }
 
  private:
+  struct Waiting {
+    v1::AgentMessage message;
+    bool sent = false;  // or on its way
+  };
+
+  bool put_together();
+
   std::size_t capacity_, replay_;
-  std::deque<v1::AgentMessage> waiting_, written_;
+  std::deque<Waiting> waiting_;
+  std::deque<v1::AgentMessage> written_;
   std::uint64_t dropped_ = 0;
 };
 

@@ -30,6 +30,11 @@ class ScriptedApi : public JobApi {
   std::function<void(const v1::StreamLogsRequest&, const std::function<bool(const v1::StreamLogsResponse&)>&)>
       on_logs;
 
+  std::function<v1::StreamLedgerResponse(const v1::StreamLedgerRequest&)> on_ledger;
+
+  v1::StreamLedgerResponse ledger(const v1::StreamLedgerRequest& request) override {
+    return on_ledger(request);
+  }
   v1::Job submit(const v1::JobSpec& spec, const std::string& request_id) override {
     return on_submit(spec, request_id);
   }
@@ -53,6 +58,9 @@ class SharedApi : public JobApi {
   void stream_logs(const v1::StreamLogsRequest& request,
                    const std::function<bool(const v1::StreamLogsResponse&)>& take) override {
     api_.stream_logs(request, take);
+  }
+  v1::StreamLedgerResponse ledger(const v1::StreamLedgerRequest& request) override {
+    return api_.ledger(request);
   }
 
  private:

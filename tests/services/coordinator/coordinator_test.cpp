@@ -183,7 +183,7 @@ TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
   ASSERT_TRUE(coordinator->wait(id, 10s));
   coordinator->stop();
   EXPECT_EQ(store->saved_state(id), v1::JOB_STATE_SUCCEEDED);
-  EXPECT_EQ(store->ledger(id).back().last_step, 20);
+  EXPECT_EQ(store->ledger(id).back().last_step(), 20);
   agent->close("");
 }
 

@@ -21,14 +21,7 @@ class MemoryStore : public JobStore {
     std::vector<JobRecord> records;
     for (const std::string& id : order_) {
       JobRecord record = records_.at(id);
-      std::int64_t last = 0;
-      for (const LedgerRecord& entry : ledgers_[id]) {
-        if (entry.kind == LedgerRecord::Kind::kRange) last = entry.last_step;
-        if (entry.kind == LedgerRecord::Kind::kStart || entry.kind == LedgerRecord::Kind::kRollback)
-          last = entry.to;
-      }
-      record.ledger =
-          LedgerWriter(!ledgers_[id].empty(), last, static_cast<std::int64_t>(ledgers_[id].size()));
+      record.ledger = ledger::Writer(ledger::position_of(ledgers_[id]));
       record.unsaved = JobRecord::Unsaved::kNothing;
       record.generation_unsaved = record.manifest_unsaved = record.validating = false;
       if (record.generation) {
@@ -47,9 +40,9 @@ class MemoryStore : public JobStore {
       if (!records_.contains(record->id())) order_.push_back(record->id());
       records_[record->id()] = *record;
       auto& ledger = ledgers_[record->id()];
-      for (const LedgerRecord& entry : record->ledger.pending()) {
-        const auto known = std::find_if(ledger.begin(), ledger.end(), [&](const LedgerRecord& old) {
-          return old.sequence == entry.sequence;
+      for (const v1::LedgerRecord& entry : record->ledger.pending()) {
+        const auto known = std::find_if(ledger.begin(), ledger.end(), [&](const v1::LedgerRecord& old) {
+          return old.sequence() == entry.sequence();
         });
         if (known == ledger.end()) {
           ledger.push_back(entry);
@@ -59,7 +52,15 @@ class MemoryStore : public JobStore {
       }
     }
   }
-  std::vector<LedgerRecord> ledger(const std::string& job_id) override { return ledgers_[job_id]; }
+  ledger::Records ledger(const std::string& job_id, std::int64_t first_sequence = 0,
+                         int limit = -1) override {
+    ledger::Records page;
+    for (const v1::LedgerRecord& record : ledgers_[job_id])
+      if (record.sequence() >= first_sequence && (limit < 0 || static_cast<int>(page.size()) < limit))
+        page.push_back(record);
+    return page;
+  }
+  v1::JobManifest manifest(const std::string& job_id) override { return records_.at(job_id).manifest; }
   v1::JobState saved_state(const std::string& job_id) const { return records_.at(job_id).state(); }
 
   std::atomic<bool> broken = false;
@@ -68,7 +69,7 @@ class MemoryStore : public JobStore {
  private:
   std::vector<std::string> order_;
   std::map<std::string, JobRecord> records_;
-  std::map<std::string, std::vector<LedgerRecord>> ledgers_;
+  std::map<std::string, ledger::Records> ledgers_;
 };
 
 struct World {
@@ -97,7 +98,13 @@ struct World {
   void flush() {
     engine->save(store, now());
     for (Output& output : engine->take_outputs()) {
-      if (auto* sent = std::get_if<SendToAgent>(&output)) inbox[sent->worker_id].push_back(sent->message);
+      if (auto* sent = std::get_if<SendToAgent>(&output)) {
+        if (sent->message.has_stored()) {
+          stored[sent->worker_id] = sent->message.stored().step();
+        } else {
+          inbox[sent->worker_id].push_back(sent->message);
+        }
+      }
       if (auto* build = std::get_if<RequestManifest>(&output)) builds.push_back(*build);
       if (auto* answer = std::get_if<ExchangeAnswer>(&output)) answers.push_back(*answer);
       if (auto* drop = std::get_if<DropAgent>(&output)) dropped.push_back(drop->worker_id);
@@ -257,6 +264,7 @@ struct World {
   MemoryStore store;
   std::unique_ptr<Engine> engine;
   std::map<std::string, std::vector<v1::CoordinatorMessage>> inbox;
+  std::map<std::string, std::int64_t> stored;  // by worker: the step that it was last told is on disk
   std::vector<RequestManifest> builds;
   std::vector<ExchangeAnswer> answers;
   std::vector<std::string> dropped;

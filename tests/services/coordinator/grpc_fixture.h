@@ -52,10 +52,12 @@ class FakeAgent {
     stream_->Write(message);
   }
 
-  // The next message; empty at the end of the stream.
+  // The next message but for confirmations of what is stored; empty at the end of the stream.
   v1::CoordinatorMessage read() {
     v1::CoordinatorMessage message;
-    if (!stream_->Read(&message)) message.Clear();
+    do {
+      if (!stream_->Read(&message)) message.Clear();
+    } while (message.has_stored());
     if (message.has_start()) assignment_ = message.start();
     return message;
   }

@@ -217,6 +217,44 @@ void completed(FakeAgent& agent) {
   exited(agent, 0);
 }
 
+v1::StreamLedgerResponse ledger_of(v1::JobService::Stub& jobs, const std::string& id, grpc::Status* status) {
+  v1::StreamLedgerRequest request;
+  request.set_id(id);
+  request.set_with_inputs(true);
+  const auto client = context();
+  const auto stream = jobs.StreamLedger(client.get(), request);
+  v1::StreamLedgerResponse whole;
+  for (v1::StreamLedgerResponse piece; stream->Read(&piece);) whole.MergeFrom(piece);
+  *status = stream->Finish();
+  return whole;
+}
+
+TEST_F(ServerTest, TheLedgerIsStreamedWithWhatVerifiesIt) {
+  const auto worker = agent(identity("i0"));
+  const std::string id = submitted(spec());
+  worker->read_assignment();
+  started(*worker);
+  // Each skipped step has a record of its own: several pages.
+  for (int at = 1; at <= 1200; ++at) {
+    worker->report([&](v1::TrainerEvent& event) {
+      event.mutable_step()->set_step(at);
+      event.mutable_step()->set_skipped(true);
+    });
+  }
+  ASSERT_TRUE(eventually([&] { return server_->job(id).step() == 1200; }));
+  grpc::Status status;
+  const v1::StreamLedgerResponse whole = ledger_of(*jobs_, "run", &status);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(whole.job().id(), id);
+  EXPECT_EQ(whole.job().spec().name(), "run");
+  EXPECT_EQ(whole.manifest().train().entries_size(), 2);
+  EXPECT_EQ(whole.end_step(), 1200) << "what is not stored yet included";
+  ASSERT_EQ(whole.records_size(), 1 + 2 + 1200);
+  for (int i = 0; i < whole.records_size(); ++i) EXPECT_EQ(whole.records(i).sequence(), i);
+  ledger_of(*jobs_, "nobody", &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(ServerTest, AJobFromSubmitToSuccess) {
   const auto first = agent(identity("i0"));
   const auto second = agent(identity("i1"));

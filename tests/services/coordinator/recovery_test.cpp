@@ -47,10 +47,10 @@ TEST(Recovery, ACrashedTrainerIsFollowedByANewGeneration) {
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RUNNING);
   EXPECT_EQ(run.job(run.id).step(), 8);
   const auto ledger = run.store.ledger(run.id);
-  ASSERT_EQ(ledger.back().kind, LedgerRecord::Kind::kRollback);
-  EXPECT_EQ(ledger.back().from, 10);
-  EXPECT_EQ(ledger.back().to, 8);
-  EXPECT_EQ(ledger.back().cause, "TrainerKilled");
+  ASSERT_EQ(ledger.back().kind(), v1::LEDGER_KIND_ROLLBACK);
+  EXPECT_EQ(ledger.back().from(), 10);
+  EXPECT_EQ(ledger.back().to(), 8);
+  EXPECT_EQ(ledger.back().cause(), "TrainerKilled");
 }
 
 TEST(Recovery, BeforeAnyCheckpointItStartsOverAndDoesNotRequireOne) {
@@ -262,9 +262,79 @@ TEST(Recovery, RepeatedReportsChangeNothing) {
   run.steps(run.a, 1, 10);
   run.pass(seconds(2));
   EXPECT_EQ(run.job(run.id).step(), 10);
-  for (const LedgerRecord& record : run.store.ledger(run.id))
-    EXPECT_NE(record.kind, LedgerRecord::Kind::kRollback);
-  EXPECT_EQ(run.store.ledger(run.id).back().samples, 40);
+  for (const v1::LedgerRecord& record : run.store.ledger(run.id))
+    EXPECT_NE(record.kind(), v1::LEDGER_KIND_ROLLBACK);
+  EXPECT_EQ(run.store.ledger(run.id).back().samples(), 40);
+}
+
+TEST(Recovery, LostStepsAreCountedInTheJob) {
+  Running run;
+  run.checkpoint(run.a, 8);
+  run.exit(run.b, 0, 9);
+  run.exit(run.a, 0, 9);
+  run.started(run.a, 8, "step-8");
+  EXPECT_EQ(run.job(run.id).lost_steps(), 2);
+  run.steps(run.a, 9, 12);
+  run.exit(run.b, 0, 9);
+  run.exit(run.a, 0, 9);
+  run.started(run.a, 9, "step-9");
+  EXPECT_EQ(run.job(run.id).lost_steps(), 5);
+}
+
+TEST(Recovery, RankZerosAgentIsToldWhatIsStored) {
+  Running run(2, 0);
+  EXPECT_EQ(run.stored[run.a], 0);
+  run.steps(run.a, 1, 3);
+  EXPECT_EQ(run.stored[run.a], 0) << "in memory only";
+  run.pass(seconds(1));
+  EXPECT_EQ(run.stored[run.a], 3);
+  EXPECT_FALSE(run.stored.contains(run.b));
+}
+
+// The agent of rank 0 died with what it had not passed on, but a checkpoint holds those steps.
+TEST(Recovery, StepsThatOnlyACheckpointKnowsAreEntered) {
+  Running run;
+  ledger::Chain theirs;
+  theirs.begin(1, 2, "plan", 0, "");
+  for (std::int64_t at = 1; at <= 15; ++at) {
+    v1::StepReport report;
+    report.set_step(at);
+    report.set_samples(4);
+    report.set_sample_hash_sum(static_cast<std::uint64_t>(1000 + at));
+    theirs.step(report);
+  }
+  run.exit(run.b, 0, 9);
+  run.exit(run.a, 0, 9);
+  auto start = run.event(run.a);
+  start.mutable_started()->set_first_step(15);
+  *start.mutable_started()->mutable_ledger() = {theirs.records().begin(), theirs.records().end()};
+  run.say(run.a, start);
+  EXPECT_EQ(run.job(run.id).lost_steps(), 0);
+  const auto ledger = run.store.ledger(run.id);
+  ASSERT_EQ(ledger.back().kind(), v1::LEDGER_KIND_RANGE);
+  EXPECT_EQ(ledger.back().first_step(), 11);
+  EXPECT_EQ(ledger.back().last_step(), 15);
+  EXPECT_EQ(ledger.back().samples(), 20);
+  EXPECT_EQ(ledger.back().hash_sum(), 5000U + 11 + 12 + 13 + 14 + 15);
+}
+
+TEST(Recovery, BadSamplesAreCountedAndNamedOnceAnEntry) {
+  Running run(1);
+  for (const std::int64_t at : {11, 12}) {
+    auto report = run.event(run.a);
+    report.mutable_step()->set_step(at);
+    for (const char* entry : {"4ake_A", "1ake_A"}) {
+      v1::NamedSample& bad = *report.mutable_step()->add_bad_samples();
+      bad.set_virtual_sample(static_cast<std::uint32_t>(at));
+      bad.set_entry(entry);
+      bad.set_reason("a coordinate is not finite");
+    }
+    run.say(run.a, report);
+  }
+  EXPECT_EQ(run.job(run.id).bad_samples(), 4);
+  ASSERT_EQ(run.job(run.id).warnings_size(), 2);
+  EXPECT_EQ(run.job(run.id).warnings(0),
+            "left out: 4ake_A (virtual sample 11, step 11): a coordinate is not finite");
 }
 
 TEST(Restart, EndedJobsAreStillListed) {
@@ -282,6 +352,22 @@ TEST(Restart, AJobInValidationIsExaminedAgain) {
   ASSERT_EQ(world.builds.size(), 1U);
   world.validate(id);
   EXPECT_EQ(world.state(id), v1::JOB_STATE_QUEUED);
+}
+
+// Where it starts was not known yet; a start at step 0 must not be entered for a job that goes on from 50.
+TEST(Restart, WhileTheFirstGenerationForms_LeavesTheLedgerEmpty) {
+  World world;
+  world.agent("i0");
+  const std::string id = world.queued(World::spec("run", 1, 1));
+  world.restart();
+  const std::string again = world.agent("i0");
+  world.pass_with_beats(world.options.missing_trainer_wait + seconds(1));
+  ASSERT_EQ(world.assignment(again).id().generation(), 2);
+  world.started(again, 50, "step-50");
+  const auto ledger = world.store.ledger(id);
+  ASSERT_EQ(ledger.size(), 1U);
+  EXPECT_EQ(ledger[0].kind(), v1::LEDGER_KIND_START);
+  EXPECT_EQ(ledger[0].to(), 50);
 }
 
 v1::Register running_agent(const std::string& incarnation, const std::string& job, std::int64_t generation) {
@@ -311,8 +397,8 @@ TEST(Restart, RunningTrainersAreAdopted) {
   EXPECT_EQ(run.job(run.id).step(), 11);
   EXPECT_EQ(run.job(run.id).restarts(), 0);
   run.pass(seconds(1));
-  for (const LedgerRecord& record : run.store.ledger(run.id))
-    EXPECT_NE(record.kind, LedgerRecord::Kind::kRollback);
+  for (const v1::LedgerRecord& record : run.store.ledger(run.id))
+    EXPECT_NE(record.kind(), v1::LEDGER_KIND_ROLLBACK);
 }
 
 TEST(Restart, WhoDoesNotComeBackInTimeIsLost) {

@@ -15,6 +15,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
+std::vector<std::string> texts(const ledger::Records& records) {
+  std::vector<std::string> lines;
+  for (const v1::LedgerRecord& record : records) lines.push_back(record.ShortDebugString());
+  return lines;
+}
+
 JobRecord sample_record(const std::string& id) {
   JobRecord record;
   record.job.set_id(id);
@@ -52,6 +58,10 @@ JobRecord sample_record(const std::string& id) {
     step.add_skipped_samples()->set_virtual_sample(sample);
     step.mutable_skipped_samples()->rbegin()->set_entry(entry);
   }
+  v1::NamedSample& bad = *step.add_bad_samples();
+  bad.set_virtual_sample(9);
+  bad.set_entry("2ake_A");
+  bad.set_reason("2ake_A_R1.npy: a coordinate is not finite");
   record.ledger.step(step);
   record.generation_unsaved = record.manifest_unsaved = true;
   return record;
@@ -86,7 +96,11 @@ TEST(Store, KeepsEverythingOfALiveJob) {
   EXPECT_EQ(read.generation->members[1].attempt, 4);
   EXPECT_EQ(read.attempts.at(1), 1);
   EXPECT_EQ(read.ledger.last_step(), 51);
-  EXPECT_EQ(store.ledger("a"), written.ledger.pending());
+  EXPECT_EQ(texts(store.ledger("a", 0, -1)), texts(written.ledger.pending()));
+  EXPECT_EQ(store.ledger("a", 2, 1).size(), 1U);
+  EXPECT_EQ(store.ledger("a", 2, 1)[0].kind(), v1::LEDGER_KIND_SKIPPED);
+  EXPECT_EQ(store.manifest("a").digest(), "manifest");
+  EXPECT_EQ(store.manifest("b").digest(), "");
 }
 
 // With nothing but the row: mdgenctl is not needed to know what was skipped.
@@ -104,6 +118,10 @@ TEST(Store, ASkippedStepsRowNamesItsSamples) {
   EXPECT_EQ(row.number(), -2);
   EXPECT_EQ(row.text(), "NonFiniteLoss");
   EXPECT_EQ(row.text(), R"([[17,"4ake_A"],[3,"1ake_A"]])");
+  Statement bad = database.prepare("SELECT first_step, bad_samples FROM ledger WHERE kind = 4");
+  ASSERT_TRUE(bad.step());
+  EXPECT_EQ(bad.number(), 51);
+  EXPECT_EQ(bad.text(), R"([[9,"2ake_A","2ake_A_R1.npy: a coordinate is not finite"]])");
 }
 
 TEST(Store, AFolderOfTheFirstVersionIsTakenOver) {
@@ -112,16 +130,37 @@ TEST(Store, AFolderOfTheFirstVersionIsTakenOver) {
   Store(folder.path()).save({&written});
   {
     Database old(folder / "coordinator.db");
+    old.run("ALTER TABLE ledger DROP COLUMN bad_samples");
     old.run("ALTER TABLE ledger DROP COLUMN skipped_samples");
     old.run("UPDATE meta SET value = 1 WHERE key = 'schema_version'");
   }
   Store store(folder.path());
-  const auto ledger = store.ledger("a");
-  ASSERT_EQ(ledger.size(), 3U);
-  EXPECT_EQ(ledger[2].skipped_samples, "");
+  const auto ledger = store.ledger("a", 0, -1);
+  ASSERT_EQ(ledger.size(), 4U);
+  EXPECT_EQ(ledger[2].named_size(), 0);
   const JobRecord more = sample_record("b");
   store.save({&more});
-  EXPECT_EQ(store.ledger("b"), more.ledger.pending());
+  EXPECT_EQ(texts(store.ledger("b", 0, -1)), texts(more.ledger.pending()));
+}
+
+TEST(Store, AFolderOfTheSecondVersionIsTakenOver) {
+  testing::TempDir folder;
+  const JobRecord written = sample_record("a");
+  Store(folder.path()).save({&written});
+  {
+    Database old(folder / "coordinator.db");
+    old.run("DELETE FROM ledger WHERE kind = 4");
+    old.run("ALTER TABLE ledger DROP COLUMN bad_samples");
+    old.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
+  }
+  Store store(folder.path());
+  const auto ledger = store.ledger("a", 0, -1);
+  ASSERT_EQ(ledger.size(), 3U) << "start, range, skipped";
+  EXPECT_EQ(ledger[2].named_size(), 2);
+  EXPECT_EQ(store.load()[0].ledger.last_step(), 51);
+  const JobRecord more = sample_record("b");
+  store.save({&more});
+  EXPECT_EQ(texts(store.ledger("b", 0, -1)), texts(more.ledger.pending()));
 }
 
 TEST(Store, AGrowingRangeReplacesItself) {
@@ -134,9 +173,9 @@ TEST(Store, AGrowingRangeReplacesItself) {
   step.set_step(52);
   record.ledger.step(step);
   store.save({&record});
-  const auto ledger = store.ledger("a");
-  ASSERT_EQ(ledger.size(), 3U) << "start, range, skipped";
-  EXPECT_EQ(ledger[1].last_step, 52);
+  const auto ledger = store.ledger("a", 0, -1);
+  ASSERT_EQ(ledger.size(), 4U) << "start, range, skipped, bad samples";
+  EXPECT_EQ(ledger[1].last_step(), 52);
 }
 
 TEST(Store, ListsJobsInTheOrderOfTheirSubmission) {

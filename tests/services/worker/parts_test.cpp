@@ -59,12 +59,92 @@ TEST(Outbox, Rewind_RepeatsAStartReportOnlyWhenNothingFollowedIt) {
   EXPECT_THAT(drain(outbox), ElementsAre(1));
 }
 
-TEST(Outbox, Push_WhenFull_DropsTheOldestStepAndNothingElse) {
+v1::AgentMessage counted(std::int64_t number) {
+  v1::AgentMessage message = step(number);
+  v1::StepReport& report = *message.mutable_trainer()->mutable_step();
+  report.set_samples(4);
+  report.set_sample_hash_sum(std::uint64_t{1} << number);
+  report.set_tokens(100 * number);
+  report.set_seconds(0.5);
+  return message;
+}
+
+TEST(Outbox, Push_WhenFull_PutsStepsTogether) {
+  Outbox outbox(4, 0);
+  outbox.push(started());
+  for (int i = 1; i <= 40; ++i) outbox.push(counted(i));
+  EXPECT_EQ(outbox.dropped(), 0U);
+  EXPECT_FALSE(outbox.front().trainer().has_step());
+  outbox.pop();
+  std::int64_t next = 1;
+  std::int64_t samples = 0;
+  std::uint64_t hash_sum = 0;
+  for (; !outbox.empty(); outbox.pop()) {
+    const v1::StepReport& report = outbox.front().trainer().step();
+    EXPECT_EQ(report.first_step() > 0 ? report.first_step() : report.step(), next);
+    EXPECT_EQ(report.seconds(), 0.5) << "a mean";
+    next = report.step() + 1;
+    samples += report.samples();
+    hash_sum += report.sample_hash_sum();
+  }
+  EXPECT_EQ(next, 41);
+  EXPECT_EQ(samples, 160);
+  EXPECT_EQ(hash_sum, (std::uint64_t{1} << 41) - 2);
+}
+
+TEST(Outbox, PutTogether_LeavesAloneWhatMayHaveArrivedAndWhatHasNames) {
+  Outbox outbox(6, 100);
+  for (int i = 1; i <= 3; ++i) outbox.push(counted(i));
+  outbox.front();
+  outbox.pop();
+  outbox.front();  // on its way when the connection breaks
+  outbox.rewind();
+  v1::AgentMessage skipped = counted(4);
+  skipped.mutable_trainer()->mutable_step()->set_skipped(true);
+  outbox.push(skipped);
+  for (int i = 5; i <= 12; ++i) outbox.push(counted(i));
+  std::vector<std::pair<std::int64_t, std::int64_t>> spans;
+  for (; !outbox.empty(); outbox.pop()) {
+    const v1::StepReport& report = outbox.front().trainer().step();
+    spans.emplace_back(report.first_step(), report.step());
+  }
+  ASSERT_GE(spans.size(), 5U);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(spans[static_cast<std::size_t>(i)], std::pair(std::int64_t{0}, std::int64_t{i + 1}));
+  EXPECT_EQ(spans[4].first, 5);
+  EXPECT_EQ(spans.back().second, 12);
+}
+
+TEST(Outbox, Push_WhenNothingFitsTogether_DropsTheOldestThatWasNotSent) {
   Outbox outbox(3, 0);
   outbox.push(started());
-  for (int i = 1; i <= 3; ++i) outbox.push(step(i));
-  EXPECT_EQ(outbox.dropped(), 1U);
-  EXPECT_THAT(drain(outbox), ElementsAre(0, 2, 3));
+  outbox.front();
+  for (int i = 1; i <= 9; i += 2) outbox.push(step(i));
+  EXPECT_EQ(outbox.dropped(), 3U);
+  EXPECT_THAT(drain(outbox), ElementsAre(0, 7, 9));
+}
+
+TEST(Outbox, Stored_IsNotSentAgain) {
+  Outbox outbox;
+  for (int i = 1; i <= 5; ++i) outbox.push(step(i));
+  for (int i = 1; i <= 4; ++i) outbox.pop();
+  v1::Stored stored;
+  stored.set_step(3);
+  stored.mutable_id()->set_generation(7);
+  outbox.stored(stored);
+  stored.mutable_id()->clear_generation();
+  stored.set_step(2);
+  outbox.stored(stored);
+  outbox.rewind();
+  EXPECT_THAT(drain(outbox), ElementsAre(3, 4, 5)) << "only the same generation's";
+}
+
+TEST(Outbox, WhatIsNotStoredIsKeptHoweverMuchItIs) {
+  Outbox outbox;
+  for (int i = 1; i <= 1000; ++i) outbox.push(step(i));
+  for (int i = 1; i <= 1000; ++i) outbox.pop();
+  outbox.rewind();
+  EXPECT_EQ(drain(outbox).size(), 1000U);
 }
 
 TEST(LastLines, Get_KeepsTheLastLinesAndTheOpenOne) {
