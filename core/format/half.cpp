@@ -1,6 +1,12 @@
 #include <bit>
 
+#include "core/base/error.h"
 #include "core/format/npy.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define MDGEN_HAS_F16C 1
+#endif
 
 namespace mdgen::format {
 
@@ -28,6 +34,35 @@ std::uint16_t float_to_half(float value) {
   }
   const std::uint32_t odd = magnitude >> 13 & 1U;
   return sign | static_cast<std::uint16_t>((magnitude - 0x38000000U + 0xfffU + odd) >> 13);
+}
+
+#ifdef MDGEN_HAS_F16C
+namespace {
+
+// Whole groups of eight; returns how many values that were.
+__attribute__((target("avx,f16c"))) std::size_t convert_by_eight(std::span<const float> values,
+                                                                 std::span<std::uint16_t> halves) {
+  constexpr std::size_t kLanes = 8;
+  std::size_t done = 0;
+  for (; done + kLanes <= values.size(); done += kLanes) {
+    const __m128i eight = _mm256_cvtps_ph(_mm256_loadu_ps(&values[done]), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(&halves[done]), eight);
+  }
+  return done;
+}
+
+}  // namespace
+#endif
+
+void floats_to_halves(std::span<const float> values, std::span<std::uint16_t> halves) {
+  if (values.size() != halves.size())
+    throw Error(ErrorCode::kInternal, "as many halves as floats are expected");
+  std::size_t done = 0;
+#ifdef MDGEN_HAS_F16C
+  static const bool kByEight = __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+  if (kByEight) done = convert_by_eight(values, halves);
+#endif
+  for (; done < values.size(); ++done) halves[done] = float_to_half(values[done]);
 }
 
 }  // namespace mdgen::format

@@ -55,5 +55,7 @@ void write_npy(const std::filesystem::path& file, const std::string& dtype,
 
 float half_to_float(std::uint16_t half);
 std::uint16_t float_to_half(float value);  // round to nearest even; overflow to infinity
+// The same for many, by the processor's own instruction where it has one.
+void floats_to_halves(std::span<const float> values, std::span<std::uint16_t> halves);
 
 }  // namespace mdgen::format

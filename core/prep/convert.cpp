@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/format/npy.h"
@@ -74,49 +74,83 @@ class AlignedFrames {
   std::optional<protein::Superposition> onto_first_;
 };
 
-// One frame of the array in the file's number type.
-template <typename Number, typename Round>
-std::vector<Number> to_atom14(const AlignedFrames& frames, const Selection& selection, const Point& origin,
-                              Round round, std::size_t& bad_atom) {
-  std::vector<Number> row(selection.sequence.size() * protein::kAtom14 * 3);
-  for (std::size_t i = 0; i < selection.atoms.size(); ++i) {
-    if (!selection.atoms[i].slot) continue;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const auto value = static_cast<float>(frames.heavy()[i][axis] - origin[axis]);
-      if (!round(value, row[*selection.atoms[i].slot * 3 + axis])) bad_atom = i;
-    }
-  }
-  return row;
-}
-
-bool round_to_half(float value, std::uint16_t& half) {
-  half = format::float_to_half(value);
+// `numbers` from `values`; false when a value is beyond what the number type holds.
+bool narrow(std::span<const float> values, std::span<std::uint16_t> numbers) {
+  format::floats_to_halves(values, numbers);
   constexpr std::uint16_t kExponent = 0x7c00;  // all ones in infinity
-  return (half & kExponent) != kExponent;
+  return std::none_of(numbers.begin(), numbers.end(),
+                      [](std::uint16_t half) { return (half & kExponent) == kExponent; });
+}
+bool narrow(std::span<const float> values, std::span<float> numbers) {
+  std::copy(values.begin(), values.end(), numbers.begin());
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
-bool keep_float(float value, float& kept) {
-  kept = value;
-  return std::isfinite(value);
-}
+// Frames of the array in the file's number type, written some at a time.
+template <typename Number>
+class Rows {
+ public:
+  Rows(const Selection& selection, format::NpyWriter& writer)
+      : writer_(writer), row_size_(selection.sequence.size() * protein::kAtom14 * 3) {
+    for (std::size_t i = 0; i < selection.atoms.size(); ++i)
+      if (selection.atoms[i].slot) places_.push_back({i, *selection.atoms[i].slot * 3});
+    floats_.resize(places_.size() * 3);
+    numbers_.resize(places_.size() * 3);
+    constexpr std::size_t kBytes = 1 << 20;
+    values_.resize(row_size_ * std::max<std::size_t>(1, kBytes / (row_size_ * sizeof(Number))));
+  }
 
-template <typename Number, typename Round>
+  // An atom with a coordinate that the number type cannot hold, if there is one.
+  std::optional<std::size_t> add(std::span<const Point> atoms, const Point& origin) {
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      for (std::size_t axis = 0; axis < 3; ++axis)
+        floats_[3 * i + axis] = static_cast<float>(atoms[places_[i].atom][axis] - origin[axis]);
+    if (!narrow(floats_, numbers_)) return too_large();
+    Number* row = values_.data() + used_;  // absent atoms stay zero from frame to frame
+    for (std::size_t i = 0; i < places_.size(); ++i) std::copy_n(&numbers_[3 * i], 3, row + places_[i].at);
+    used_ += row_size_;
+    if (used_ == values_.size()) flush();
+    return std::nullopt;
+  }
+  void flush() {
+    writer_.append(std::as_bytes(std::span(values_).first(used_)));
+    used_ = 0;
+  }
+
+ private:
+  struct Place {
+    std::size_t atom = 0;  // of the selection
+    std::size_t at = 0;    // first value in a row
+  };
+
+  std::size_t too_large() {
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      if (!narrow(std::span(floats_).subspan(3 * i, 3), std::span(numbers_).first(3))) return places_[i].atom;
+    return 0;
+  }
+
+  format::NpyWriter& writer_;
+  std::size_t row_size_;
+  std::vector<Place> places_;
+  std::vector<float> floats_;    // of one frame, without absent atoms
+  std::vector<Number> numbers_;  // the same
+  std::vector<Number> values_;   // rows
+  std::size_t used_ = 0;
+};
+
+template <typename Number>
 void write_frames(AlignedFrames& frames, const Selection& selection, const std::filesystem::path& file,
-                  const ConvertOptions& options, const OnFrame& on_frame, Round round,
-                  format::NpyWriter& writer) {
-  constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+                  const ConvertOptions& options, const OnFrame& on_frame, format::NpyWriter& writer) {
+  Rows<Number> rows(selection, writer);
   for (std::size_t frame = 0; frame < frames.frames(); frame += options.stride) {
     frames.read(frame);
-    const Point origin = options.center ? frames.centroid() : Point{};
-    std::size_t bad_atom = kNone;
-    const std::vector<Number> row = to_atom14<Number>(frames, selection, origin, round, bad_atom);
-    if (bad_atom != kNone)
+    if (const auto bad = rows.add(frames.heavy(), options.center ? frames.centroid() : Point{}))
       refuse(file, frame,
-             "residue " + frames.residue(bad_atom) + ": a coordinate is beyond what " +
+             "residue " + frames.residue(*bad) + ": a coordinate is beyond what " +
                  (options.half ? "float16" : "float32") + " holds");
-    writer.append(std::as_bytes(std::span(row)));
     if (on_frame) on_frame(std::min(frame + options.stride, frames.frames()), frames.frames());
   }
+  rows.flush();
 }
 
 }  // namespace
@@ -131,9 +165,9 @@ Converted convert(const Selection& selection, const std::filesystem::path& traje
                                              protein::kAtom14, 3};
   format::NpyWriter writer(output, options.half ? "<f2" : "<f4", shape);
   if (options.half)
-    write_frames<std::uint16_t>(frames, selection, trajectory, options, on_frame, round_to_half, writer);
+    write_frames<std::uint16_t>(frames, selection, trajectory, options, on_frame, writer);
   else
-    write_frames<float>(frames, selection, trajectory, options, on_frame, keep_float, writer);
+    write_frames<float>(frames, selection, trajectory, options, on_frame, writer);
   writer.finish();
   return {std::move(writer), frames.frames(), kept, frames.mended()};
 }

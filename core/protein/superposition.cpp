@@ -100,18 +100,26 @@ void Superposition::apply(std::span<Point> points) const {
   if (points.size() != centred_.size())
     throw Error(ErrorCode::kInternal, "superposition of " + std::to_string(points.size()) + " points on " +
                                           std::to_string(centred_.size()));
-  const Point center = centroid(points);
+  // The reference is centred, so the points need not be: sum (p - c) r = sum p r.
+  Point center{};
   Matrix3 correlation{};
   for (std::size_t k = 0; k < points.size(); ++k) {
-    points[k] = minus(points[k], center);
-    for (std::size_t i = 0; i < 3; ++i)
-      for (std::size_t j = 0; j < 3; ++j) correlation[i][j] += points[k][i] * centred_[k][j];
+    const Point p = points[k];
+    const Point r = centred_[k];
+    for (std::size_t i = 0; i < 3; ++i) {
+      center[i] += p[i];
+      for (std::size_t j = 0; j < 3; ++j) correlation[i][j] += p[i] * r[j];
+    }
   }
+  for (double& value : center) value /= static_cast<double>(points.size());
   const Matrix3 r = rotation(largest_eigenvector(horn_matrix(correlation)));
+  Point shift = centroid_;
+  for (std::size_t i = 0; i < 3; ++i)
+    for (std::size_t j = 0; j < 3; ++j) shift[i] -= r[i][j] * center[j];
   for (Point& point : points) {
     const Point p = point;
     for (std::size_t i = 0; i < 3; ++i)
-      point[i] = r[i][0] * p[0] + r[i][1] * p[1] + r[i][2] * p[2] + centroid_[i];
+      point[i] = r[i][0] * p[0] + r[i][1] * p[1] + r[i][2] * p[2] + shift[i];
   }
 }
 

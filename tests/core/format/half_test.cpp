@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "core/format/npy.h"
 
@@ -47,6 +48,17 @@ TEST(Half, OverflowsToInfinity) {
   EXPECT_EQ(float_to_half(65520.0F), 0x7c00);
   EXPECT_EQ(float_to_half(-1e30F), 0xfc00);
   EXPECT_EQ(float_to_half(0x1p-26F), 0);
+}
+
+// Bit patterns of every exponent, infinities and NaN among them, in a number that is no multiple of eight.
+TEST(Half, ManyAtOnceAreTheSameBits) {
+  std::vector<float> values;
+  for (std::uint64_t bits = 0; bits < 0x100000000; bits += 9973)
+    values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+  values.resize(values.size() / 8 * 8 + 5, 1.5F);
+  std::vector<std::uint16_t> halves(values.size());
+  floats_to_halves(values, halves);
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(halves[i], float_to_half(values[i])) << values[i];
 }
 
 }  // namespace

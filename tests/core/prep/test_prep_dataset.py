@@ -242,9 +242,12 @@ def test_an_interrupt_ends_in_order(long, tmp_path, number):
     split = tmp_path / "s.csv"
     rows = "MRIILLGAPGAGKGTQAQFI"
     split.write_text(f"name,seqres\na,{rows}\nb,{rows}\n")
-    running = subprocess.Popen([PREP, "--sim_dir", long, "--outdir", out, "--atlas", "--num_workers", "2", "--split",
+    for i in (1, 2):
+        with open(long / "b" / f"b_prod_R{i}_fit.xtc", "r+b") as file:
+            file.write(file.read() * 3)  # some seconds
+    running = subprocess.Popen(["nice", "-n", "19", PREP, "--sim_dir", long, "--outdir", out, "--atlas", "--split",
                                 split], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (out / "b_R1.npy.partial").exists():
+    while not ((out / "b_R1.npy.partial").exists() and (out / "a_R3.npy").exists()):
         assert running.poll() is None
         time.sleep(0.001)
     running.send_signal(number)
