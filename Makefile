@@ -1,11 +1,11 @@
-# make demo | test | build | format | lint | clean; see README.md
+# make demo | test | build | bench-prep | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test demo format lint clean
+.PHONY: all bootstrap configure build test demo bench-prep format lint clean
 
 all: build
 
@@ -24,6 +24,10 @@ test: build
 
 demo: build
 	deploy/demo
+
+bench-prep: build
+	deploy/bootstrap --tests
+	"$${MDGEN_CACHE:-$$HOME/.cache/mdgen}/oracles/bin/python" tests/bench/prep_against_mdtraj.py
 
 format:
 	deploy/format --fix

@@ -42,6 +42,7 @@ NpyWriter::NpyWriter(NpyWriter&& other) noexcept = default;
 NpyWriter::~NpyWriter() = default;
 
 void NpyWriter::write(std::string_view bytes) {
+  digest_.update(bytes);
   while (!bytes.empty()) {
     const ssize_t written = ::write(partial_->descriptor(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/base/digest.h"
 #include "core/format/partial_file.h"
 
 namespace mdgen::format {
@@ -28,13 +29,14 @@ class NpyWriter {
   void publish();
 
   const std::filesystem::path& file() const { return partial_->file(); }
-  // Where the data are until publish().
-  const std::filesystem::path& partial() const { return partial_->path(); }
+  // Of all that was written, header included; once, after finish().
+  std::string sha256() { return digest_.hex(); }
 
  private:
   void write(std::string_view bytes);
 
   std::unique_ptr<PartialFile> partial_;
+  Sha256 digest_;
   std::size_t missing_ = 0;  // bytes of data
 };
 

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <variant>
 
-#include "core/base/digest.h"
 #include "core/base/error.h"
 
 namespace mdgen::prep {
@@ -133,7 +132,7 @@ bool EntryWork::convert(std::size_t part, const OnFrame& on_frame) {
       output.frames_read = converted.frames_read;
       output.frames = converted.frames;
       output.mended = converted.mended;
-      output.sha256 = sha256_file(converted.writer.partial());
+      output.sha256 = converted.writer.sha256();
       output.seconds = watch.seconds();
       parts_[part].converted.emplace(std::move(converted));
     });

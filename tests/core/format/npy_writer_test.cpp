@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/format/npy.h"
@@ -27,6 +28,16 @@ TEST(NpyWriter, NobodySeesTheFileBeforeItIsPublished) {
   writer.publish();
   EXPECT_EQ(NpyArray(dir / "a.npy").header().shape, std::vector<std::int64_t>({2, 3}));
   EXPECT_FALSE(std::filesystem::exists(dir / "a.npy.partial"));
+}
+
+TEST(NpyWriter, TellsTheDigestOfTheWholeFile) {
+  testing::TempDir dir;
+  NpyWriter writer(dir / "a.npy", "<f2", kShape);
+  writer.append(kRow);
+  writer.append(kRow);
+  writer.finish();
+  writer.publish();
+  EXPECT_EQ(writer.sha256(), sha256_file(dir / "a.npy"));
 }
 
 TEST(NpyWriter, WhatIsNotPublishedDisappears) {
