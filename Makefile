@@ -1,11 +1,11 @@
-# make demo | test | build | bench-prep | format | lint | clean; see README.md
+# make demo | test | build | bench-prep | bench-scale | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test demo bench-prep format lint clean
+.PHONY: all bootstrap configure build test demo bench-prep bench-scale format lint clean
 
 all: build
 
@@ -28,6 +28,11 @@ demo: build
 bench-prep: build
 	deploy/bootstrap --tests
 	"$${MDGEN_CACHE:-$$HOME/.cache/mdgen}/oracles/bin/python" tests/bench/prep_against_mdtraj.py
+
+# How many ranks one coordinator holds (docs/scaling.md): about five minutes on an otherwise idle machine.
+bench-scale: configure
+	cmake --build --preset $(PRESET) -j $(JOBS) --target mdgen-load
+	$(BUILD)/bin/mdgen-load --ranks 64,512,4096 --jobs 8 --measure 20 --repeat 3
 
 format:
 	deploy/format --fix

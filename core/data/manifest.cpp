@@ -18,6 +18,10 @@ ManifestResult build_manifest(const v1::JobSpec& resolved) {
   return {std::move(*found.mutable_manifest()), {found.warnings().begin(), found.warnings().end()}};
 }
 
+std::string job_manifest_digest(const v1::JobManifest& manifest) {
+  return sha256_hex(manifest_digest(manifest.train()) + "\n" + manifest_digest(manifest.val()) + "\n");
+}
+
 std::string manifest_digest(const v1::Manifest& manifest) {
   Sha256 digest;
   digest.update("mdgen manifest 1\n");

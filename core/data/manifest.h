@@ -20,6 +20,8 @@ ManifestResult build_manifest(const v1::JobSpec& resolved);
 
 // SHA-256 as Manifest.digest says.
 std::string manifest_digest(const v1::Manifest& manifest);
+// SHA-256 as JobManifest.digest says, from the entries of both.
+std::string job_manifest_digest(const v1::JobManifest& manifest);
 
 // The path of a replica's array.
 std::string array_file(const v1::JobSpec& resolved, const v1::Replica& replica);

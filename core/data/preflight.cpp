@@ -214,7 +214,7 @@ v1::Preflight examine_data(const v1::JobSpec& resolved, const PreflightOptions& 
   } else {
     *manifest.mutable_val() = manifest.train();
   }
-  manifest.set_digest(sha256_hex(manifest.train().digest() + "\n" + manifest.val().digest() + "\n"));
+  manifest.set_digest(job_manifest_digest(manifest));
   for (const std::string& warning : warnings)
     if (std::find(found.warnings().begin(), found.warnings().end(), warning) == found.warnings().end())
       found.add_warnings(warning);

@@ -12,6 +12,27 @@
 
 namespace mdgen::coordinator {
 
+void Coordinator::Deliveries::carry_out() {
+  for (const auto& sink : to_flush) sink->flush();
+  for (const auto& [done, answer] : answers) done(answer);
+}
+
+class Coordinator::Turn {
+ public:
+  explicit Turn(Coordinator& coordinator) : coordinator_(coordinator), lock_(coordinator.mutex_) {}
+  ~Turn() {
+    Deliveries deliveries = std::exchange(coordinator_.deliveries_, {});
+    lock_.unlock();
+    deliveries.carry_out();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Coordinator& coordinator_;
+  std::unique_lock<std::mutex> lock_;
+};
+
 Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> store, std::int64_t epoch,
                          const Clock& clock, ManifestBuilder builder)
     : options_(std::move(options)),
@@ -20,10 +41,10 @@ Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> s
       builder_(std::move(builder)),
       engine_(options_.engine, epoch, store_->load(), now()) {
   {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     commit();
   }
-  ticker_ = std::thread([this] { tick_loop(); });
+  runner_ = std::thread([this] { engine_loop(); });
   validator_ = std::thread([this] { build_loop(); });
 }
 
@@ -31,11 +52,17 @@ Coordinator::~Coordinator() { stop(); }
 
 void Coordinator::stop() {
   {
+    const std::lock_guard lock(inbox_mutex_);
+    closed_ = true;
+    inbox_changed_.notify_all();
+  }
+  if (runner_.joinable()) runner_.join();
+  {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     changed_.notify_all();
+    to_build_changed_.notify_all();
   }
-  if (ticker_.joinable()) ticker_.join();
   if (validator_.joinable()) validator_.join();
   const std::lock_guard lock(mutex_);
   try {
@@ -54,11 +81,11 @@ v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& requ
     return job;
   };
   {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     if (const v1::Job* job = earlier()) return *job;
   }
   config::check(resolved);
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   if (const v1::Job* job = earlier()) return *job;
   const FolderFacts facts = inspect_run_folder(resolved, options_.run_roots);
   engine_.check_folder(resolved, facts);
@@ -71,7 +98,7 @@ v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& requ
 
 v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds grace) {
   if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   const std::string id = engine_.cancel(now(), id_or_name, grace).id();
   commit();
   return engine_.job(id).job;
@@ -130,7 +157,7 @@ LogRange Coordinator::logs(const std::string& id_or_name) const {
 }
 
 v1::StreamLedgerResponse Coordinator::ledger_head(const std::string& id_or_name, bool with_inputs) {
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   commit(true);
   const v1::Job& job = engine_.job(id_or_name).job;
   const bool trained = job.state() == v1::JOB_STATE_SUCCEEDED && !job.spec().loop().validate();
@@ -154,7 +181,7 @@ ledger::Records Coordinator::ledger(const std::string& id, std::int64_t first_se
 // --- agents ---
 
 std::string Coordinator::connect(const std::shared_ptr<AgentSink>& sink, const v1::Register& identity) {
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   const std::string id = engine_.connect(now(), identity);
   auto& held = sinks_[id];
   if (held != nullptr && held != sink) held->close("replaced by a newer connection of the same agent");
@@ -165,56 +192,59 @@ std::string Coordinator::connect(const std::shared_ptr<AgentSink>& sink, const v
   return id;
 }
 
-void Coordinator::agent_message(const std::string& worker_id, const AgentSink* sink,
-                                const v1::AgentMessage& message) {
-  const std::lock_guard lock(mutex_);
-  const auto held = sinks_.find(worker_id);
-  if (stopping_ || held == sinks_.end() || held->second.get() != sink) return;
-  switch (message.message_case()) {
-    case v1::AgentMessage::kBeat:
-      engine_.beat(now(), worker_id, message.beat());
-      return;
-    case v1::AgentMessage::kTrainer:
-      engine_.trainer_event(now(), worker_id, message.trainer());
-      break;
-    case v1::AgentMessage::kGoodbye:
-      spdlog::info("worker {} left: {}", worker_id, message.goodbye().reason());
-      sinks_.erase(held);
-      engine_.leave(now(), worker_id, message.goodbye().reason());
-      break;
-    default:
-      return;
+void Coordinator::agent_message(const std::string& worker_id, std::shared_ptr<AgentSink> sink,
+                                v1::AgentMessage message) {
+  post([this, worker_id, sink = std::move(sink), message = std::move(message)] {
+    const auto held = sinks_.find(worker_id);
+    if (held == sinks_.end() || held->second != sink) return;
+    if (message.acknowledge() != 0) to_acknowledge_.emplace_back(sink, message.acknowledge());
+    take(worker_id, message);
+  });
+}
+
+void Coordinator::take(const std::string& worker_id, const v1::AgentMessage& message) {
+  if (message.has_beat()) {
+    engine_.beat(now(), worker_id, message.beat());
+  } else if (message.has_trainer()) {
+    engine_.trainer_event(now(), worker_id, message.trainer());
+  } else if (message.has_goodbye()) {
+    spdlog::info("worker {} left: {}", worker_id, message.goodbye().reason());
+    sinks_.erase(worker_id);
+    engine_.leave(now(), worker_id, message.goodbye().reason());
   }
-  try_commit();
 }
 
-void Coordinator::agent_gone(const std::string& worker_id, const AgentSink* sink) {
-  const std::lock_guard lock(mutex_);
-  const auto held = sinks_.find(worker_id);
-  if (stopping_ || held == sinks_.end() || held->second.get() != sink) return;
-  sinks_.erase(held);
-  spdlog::warn("worker {} is lost: its stream ended", worker_id);
-  engine_.disconnect(now(), worker_id, "its connection ended");
-  try_commit();
+void Coordinator::agent_gone(const std::string& worker_id, std::shared_ptr<AgentSink> sink) {
+  post([this, worker_id, sink = std::move(sink)] {
+    const auto held = sinks_.find(worker_id);
+    if (held == sinks_.end() || held->second != sink) return;
+    sinks_.erase(held);
+    spdlog::warn("worker {} is lost: its stream ended", worker_id);
+    engine_.disconnect(now(), worker_id, "its connection ended");
+  });
 }
 
-void Coordinator::exchange(Ticket ticket, const v1::ExchangeRequest& request, ExchangeDone done) {
-  const std::lock_guard lock(mutex_);
-  waiting_.emplace(ticket, std::move(done));
-  engine_.exchange(request, ticket);
-  try_commit();
+void Coordinator::exchange(Ticket ticket, v1::ExchangeRequest request, ExchangeDone done) {
+  {
+    const std::lock_guard lock(calls_mutex_);
+    waiting_.emplace(ticket, std::move(done));
+  }
+  post([this, ticket, request = std::move(request)] { engine_.exchange(request, ticket); });
 }
 
 bool Coordinator::cancel_exchange(Ticket ticket) {
-  const std::lock_guard lock(mutex_);
-  engine_.forget_exchange(ticket);
+  post([this, ticket] { engine_.forget_exchange(ticket); });
+  const std::lock_guard lock(calls_mutex_);
   return waiting_.erase(ticket) > 0;
 }
 
 void Coordinator::dismiss_workers(std::chrono::milliseconds timeout) {
+  {
+    const Turn turn(*this);
+    engine_.dismiss_workers("the run has ended");
+    try_commit();
+  }
   std::unique_lock lock(mutex_);
-  engine_.dismiss_workers("the run has ended");
-  try_commit();
   changed_.wait_for(lock, timeout, [&] { return engine_.workers().empty() || stopping_; });
 }
 
@@ -224,6 +254,24 @@ std::size_t Coordinator::worker_count() const {
 }
 
 // --- inside ---
+
+void Coordinator::post(Errand errand) {
+  const std::lock_guard lock(inbox_mutex_);
+  if (closed_) return;
+  inbox_.push_back(std::move(errand));
+  if (inbox_.size() == 1) inbox_changed_.notify_one();
+}
+
+// Messages whose changes could not be stored are not acknowledged.
+void Coordinator::acknowledge() {
+  for (auto& [sink, number] : std::exchange(to_acknowledge_, {})) {
+    if (store_failing_) continue;
+    v1::CoordinatorMessage taken;
+    taken.mutable_taken()->set_number(number);
+    sink->send(taken);
+    deliveries_.to_flush.push_back(sink);
+  }
+}
 
 void Coordinator::commit(bool all) {
   engine_.save(*store_, now(), all);
@@ -243,41 +291,63 @@ void Coordinator::try_commit() noexcept {
 
 void Coordinator::deliver(Output& output) {
   if (auto* message = std::get_if<SendToAgent>(&output)) {
-    if (const auto sink = sinks_.find(message->worker_id); sink != sinks_.end())
-      sink->second->send(message->message);
+    const auto sink = sinks_.find(message->worker_id);
+    if (sink == sinks_.end()) return;
+    sink->second->send(message->message);
+    deliveries_.to_flush.push_back(sink->second);
   } else if (auto* drop = std::get_if<DropAgent>(&output)) {
     spdlog::warn("worker {} is lost: {}", drop->worker_id, drop->reason);
     if (const auto sink = sinks_.extract(drop->worker_id)) sink.mapped()->close(drop->reason);
   } else if (auto* request = std::get_if<RequestManifest>(&output)) {
     to_build_.push_back(std::move(*request));
+    to_build_changed_.notify_all();
   } else if (auto* answer = std::get_if<ExchangeAnswer>(&output)) {
-    if (const auto call = waiting_.extract(answer->ticket)) call.mapped()(*answer);
+    const std::lock_guard lock(calls_mutex_);
+    if (auto call = waiting_.extract(answer->ticket))
+      deliveries_.answers.emplace_back(std::move(call.mapped()), std::move(*answer));
   } else if (const auto* news = std::get_if<Announce>(&output)) {
     spdlog::info("job {} is {} ({}): {}", news->job_id, state_name(news->transition.state()),
                  news->transition.reason(), news->transition.message());
   }
 }
 
-void Coordinator::tick_loop() {
-  std::unique_lock lock(mutex_);
-  auto next = std::chrono::steady_clock::now();
-  while (!stopping_) {
-    try {
-      engine_.tick(now());
-      try_commit();
-    } catch (const std::exception& error) {
-      spdlog::error("tick: {}", error.what());
+void Coordinator::engine_loop() {
+  auto next_tick = std::chrono::steady_clock::now();
+  for (bool last = false; !last;) {
+    std::vector<Errand> errands;
+    {
+      std::unique_lock lock(inbox_mutex_);
+      inbox_changed_.wait_until(lock, next_tick, [this] { return closed_ || !inbox_.empty(); });
+      errands = std::exchange(inbox_, {});
+      last = closed_;
     }
-    next = std::max(next + options_.tick, std::chrono::steady_clock::now());
-    while (!stopping_ && changed_.wait_until(lock, next) == std::cv_status::no_timeout) {
-    }
+    const auto now = std::chrono::steady_clock::now();
+    const bool tick = now >= next_tick;
+    if (tick) next_tick = std::max(next_tick + options_.tick, now);
+    run(errands, tick);
   }
+}
+
+// Beats that have come are heard before the tick looks for silence.
+void Coordinator::run(const std::vector<Errand>& errands, bool tick) {
+  const auto guarded = [](const char* what, const Errand& errand) {
+    try {
+      errand();
+    } catch (const std::exception& error) {
+      spdlog::error("{}: {}", what, error.what());
+    }
+  };
+  const Turn turn(*this);
+  for (const Errand& errand : errands) guarded("a message of an agent", errand);
+  if (tick) guarded("tick", [this] { engine_.tick(now()); });
+  try_commit();
+  acknowledge();
 }
 
 void Coordinator::build_loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return stopping_ || !to_build_.empty(); });
+    to_build_changed_.wait(lock, [&] { return stopping_ || !to_build_.empty(); });
     if (stopping_) return;
     const RequestManifest request = std::move(to_build_.front());
     to_build_.pop_front();
@@ -302,7 +372,7 @@ void Coordinator::build(const RequestManifest& request) {
     result.reset();
     message = error.what();
   }
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   if (result) {
     engine_.validated(now(), request.job_id, std::move(*result));
   } else {

@@ -1,19 +1,21 @@
 // The engine behind a mutex, with what it needs of the world: a clock that ticks, a store, a thread that
 // examines data sets, and the ways out to agents and waiting callers. What adapters (gRPC, HTTP) call.
 //
-// Thread-safe. Each call stores what it has changed before it returns and before anybody is told.
+// Thread-safe. What a call changes is stored before anybody is told. Calls of clients return after that. What
+// agents say is taken in by one thread, all that has come since it last looked at once and with one commit:
+// no other thread waits for the disk, and thousands of reports cost few commits.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "mdgen/v1/job_service.pb.h"
@@ -21,17 +23,19 @@
 
 namespace mdgen::coordinator {
 
-// The way to one agent. Calls come with the coordinator's mutex held: they must not block or call back.
+// The way to one agent. send() and close() come with the coordinator's mutex held: they must not block or
+// call back. flush() comes without it, after one or more send(); it may work as long as it needs to.
 class AgentSink {
  public:
   virtual ~AgentSink() = default;
-  virtual void send(const v1::CoordinatorMessage& message) = 0;
+  virtual void send(const v1::CoordinatorMessage& message) = 0;  // queues it
+  virtual void flush() {}                                        // starts to write what is queued
   virtual void close(const std::string& reason) = 0;
 };
 
 // Examines a job's data set. Throws Error.
 using ManifestBuilder = std::function<Validated(const RequestManifest&)>;
-// Called once, with the mutex held.
+// Called once, without the mutex.
 using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
 
 struct CoordinatorOptions {
@@ -56,7 +60,8 @@ class Coordinator {
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
-  // Ends the threads; from now on the end of an agent's stream means nothing. Trainers go on.
+  // Ends the threads after what came before; from now on the end of an agent's stream means nothing. Trainers
+  // go on.
   void stop();
 
   // --- clients: all throw Error ---
@@ -75,22 +80,40 @@ class Coordinator {
   // --- agents ---
   // Returns the worker's id. Throws Error.
   std::string connect(const std::shared_ptr<AgentSink>& sink, const v1::Register& identity);
-  // Not registered, goodbye included, when `sink` is not the worker's newest: then the message is dropped.
-  void agent_message(const std::string& worker_id, const AgentSink* sink, const v1::AgentMessage& message);
-  void agent_gone(const std::string& worker_id, const AgentSink* sink);
+  // These return at once. Messages of one agent are taken in the order of their calls. Not registered,
+  // goodbye included, when `sink` is not the worker's newest: then the message is dropped.
+  void agent_message(const std::string& worker_id, std::shared_ptr<AgentSink> sink, v1::AgentMessage message);
+  void agent_gone(const std::string& worker_id, std::shared_ptr<AgentSink> sink);
   Ticket new_ticket() { return ++last_ticket_; }
-  void exchange(Ticket ticket, const v1::ExchangeRequest& request, ExchangeDone done);
+  void exchange(Ticket ticket, v1::ExchangeRequest request, ExchangeDone done);
   // True when the call was still waiting: it will not be answered any more.
   bool cancel_exchange(Ticket ticket);
   void dismiss_workers(std::chrono::milliseconds timeout);
   std::size_t worker_count() const;
 
  private:
+  using Sinks = std::unordered_map<std::string, std::shared_ptr<AgentSink>>;
+
   Now now() const { return {clock_.steady(), clock_.wall()}; }
+  using Errand = std::function<void()>;
+
+  void post(Errand errand);
+  void take(const std::string& worker_id, const v1::AgentMessage& message);
+  void acknowledge();
+  // Holds the mutex; at its end, what is to be told goes out without it.
+  class Turn;
+  // What a turn leaves to be done without the mutex.
+  struct Deliveries {
+    std::vector<std::shared_ptr<AgentSink>> to_flush;
+    std::vector<std::pair<ExchangeDone, ExchangeAnswer>> answers;
+    void carry_out();
+  };
+
   void commit(bool all = false);  // stores (all: progress too that is not due yet), then delivers; mutex held
   void try_commit() noexcept;
   void deliver(Output& output);
-  void tick_loop();
+  void engine_loop();
+  void run(const std::vector<Errand>& errands, bool tick);
   void build_loop();
   void build(const RequestManifest& request);
 
@@ -100,15 +123,25 @@ class Coordinator {
   ManifestBuilder builder_;
   std::atomic<Ticket> last_ticket_{0};
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::mutex inbox_mutex_;
+  std::condition_variable inbox_changed_;
+  std::vector<Errand> inbox_;
+  bool closed_ = false;
+
+  std::mutex calls_mutex_;
+  std::unordered_map<Ticket, ExchangeDone> waiting_;
+
+  mutable std::mutex mutex_;         // never taken while one of the two above is held
+  std::condition_variable changed_;  // for callers that wait: jobs or workers have changed
+  std::condition_variable to_build_changed_;
   bool stopping_ = false;
   bool store_failing_ = false;
   Engine engine_;
-  std::map<std::string, std::shared_ptr<AgentSink>> sinks_;
-  std::map<Ticket, ExchangeDone> waiting_;
+  Deliveries deliveries_;
+  Sinks sinks_;
+  std::vector<std::pair<std::shared_ptr<AgentSink>, std::uint64_t>> to_acknowledge_;
   std::deque<RequestManifest> to_build_;
-  std::thread ticker_;
+  std::thread runner_;
   std::thread validator_;
 };
 

@@ -36,6 +36,7 @@ void Engine::restore(JobRecord& record, Now now) {
     member.stop_sent = stopping;
     member.last_heard = now.steady;
   }
+  take_seats(record);
   rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
   record.ledger.go_on(generation.number, static_cast<int>(generation.members.size()), record.plan_digest);
   generation.members[0].started = record.state() != v1::JOB_STATE_STARTING;
@@ -166,24 +167,25 @@ void Engine::validation_failed(Now now, const std::string& job_id, const std::st
 
 void Engine::save(JobStore& store, Now now, bool all) {
   std::vector<const JobRecord*> dirty;
+  bool due = all || !saved_at_ || now.steady - *saved_at_ >= options_.save_interval;
   for (const auto& record : jobs_) {
-    const bool due = all || !record->saved_at || now.steady - *record->saved_at >= options_.save_interval ||
-                     record->ledger.unsaved_steps() >= options_.unsaved_steps;
+    const bool state = record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved ||
+                       record->manifest_unsaved;
     const bool progress =
         record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
-    if (record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved ||
-        record->manifest_unsaved || (progress && due))
-      dirty.push_back(record.get());
+    if (!state && !progress) continue;
+    dirty.push_back(record.get());
+    due |= state || record->ledger.unsaved_steps() >= options_.unsaved_steps;
   }
-  if (dirty.empty()) return;
-  store.save(dirty);
+  if (!due || dirty.empty()) return;
+  store.save(dirty);  // the progress of all jobs with what is due of one: a transaction costs more than a row
+  saved_at_ = now.steady;
   for (const JobRecord* saved : dirty) {
     JobRecord& record = *by_id_.at(saved->id());
     if (!record.ledger.pending().empty()) confirm(record);
     record.unsaved = JobRecord::Unsaved::kNothing;
     record.generation_unsaved = record.manifest_unsaved = false;
     record.ledger.clear_pending();
-    record.saved_at = now.steady;
   }
 }
 

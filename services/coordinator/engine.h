@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -122,8 +123,13 @@ class Engine {
   void apply(Now now, JobRecord& record, const RenewLease& action);
   void apply(Now now, JobRecord& record, const CloseGeneration& action);
   bool explain(JobRecord& record, const std::string& reason, const std::string& message);
-  void explain_waiting(const std::vector<Want>& wants, const Pool& pool);
-  v1::Assignment assignment(const JobRecord& record, const Member& member) const;
+  void explain_waiting(const std::vector<Want>& wants);
+  // `neighbours`: members of the generation on the same machine, this one included.
+  v1::Assignment assignment(const JobRecord& record, const Member& member, int neighbours) const;
+  void take_seats(JobRecord& record);
+  void leave_seats(const JobRecord& record);
+  // The member of an open generation that an incarnation is; null without.
+  Member* seat_in(JobRecord& record, const std::string& incarnation);
 
   void dismiss(const std::string& worker_id);
   void adopt(Now now, const Worker& worker);
@@ -147,9 +153,17 @@ class Engine {
   std::optional<std::string> dismissal_;  // the reason
   Clock::Steady reconnect_until_;
   Clock::Steady last_tick_;
+  std::optional<Clock::Steady> saved_at_;
   std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first
   std::map<std::string, JobRecord*> by_id_;
   std::map<std::string, JobRecord*> by_request_;
+  struct Seat {
+    JobRecord* record;
+    int rank;
+  };
+  // By incarnation: the members of open generations. Of two when a trainer has ended and its old generation
+  // has not.
+  std::unordered_map<std::string, std::vector<Seat>> seats_;
   WorkerRegistry registry_;
   Rendezvous rendezvous_;
   std::vector<Output> outputs_;

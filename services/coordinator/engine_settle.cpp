@@ -17,10 +17,11 @@ void Engine::settle(Now now) {
     for (const v1::JobState state : {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_QUEUED})
       for (const auto& record : jobs_)
         if (record->state() == state && record->wants_workers()) wants.push_back(record->want());
-    const Pool pool = registry_.pool();
-    for (const auto& [job_id, workers] : schedule(wants, pool))
-      changed |= reconcile_once(now, record(job_id), workers);
-    if (!changed) explain_waiting(wants, pool);
+    if (can_give(wants, registry_.size())) {
+      for (const auto& [job_id, workers] : schedule(wants, registry_.pool()))
+        changed |= reconcile_once(now, record(job_id), workers);
+    }
+    if (!changed) explain_waiting(wants);
   }
 }
 
@@ -49,11 +50,12 @@ bool Engine::explain(JobRecord& record, const std::string& reason, const std::st
   return true;
 }
 
-void Engine::explain_waiting(const std::vector<Want>& wants, const Pool& pool) {
+void Engine::explain_waiting(const std::vector<Want>& wants) {
+  const PoolSize size = registry_.size();
   for (const Want& want : wants) {
     JobRecord& waiting = record(want.job_id);
     if (waiting.state() == v1::JOB_STATE_QUEUED)
-      explain(waiting, waiting_reason(want, pool), waiting_message(want, pool));
+      explain(waiting, waiting_reason(want, size), waiting_message(want, size));
   }
 }
 
@@ -88,6 +90,10 @@ void Engine::apply(Now now, JobRecord& record, const OpenGeneration& action) {
   Generation generation;
   generation.number = ++record.last_generation;
   generation.lease_granted = now.steady;
+  v1::GenerationId generation_id;
+  generation_id.set_job_id(record.id());
+  generation_id.set_generation(generation.number);
+  std::unordered_map<std::string, int> on_machine;
   for (const std::string& worker_id : action.workers) {
     Worker& worker = *registry_.find(worker_id);
     Member member;
@@ -98,44 +104,39 @@ void Engine::apply(Now now, JobRecord& record, const OpenGeneration& action) {
     member.host = worker.identity.host();
     member.device = worker.identity.device();
     member.last_heard = now.steady;
+    registry_.occupy(worker, generation_id, member.rank);
+    ++on_machine[worker.identity.boot_id()];
     generation.members.push_back(std::move(member));
-    worker.busy.emplace();
-    worker.busy->set_job_id(record.id());
-    worker.busy->set_generation(generation.number);
   }
   record.job.set_generation(generation.number);
   record.job.set_workers(static_cast<int>(generation.members.size()));
   record.generation = std::move(generation);
   record.generation_unsaved = true;
+  take_seats(record);
   record.pace.clear();
   answer(rendezvous_.open(record.id(), record.generation->number, record.job.workers()));
   for (const Member& member : record.generation->members) {
     v1::CoordinatorMessage message;
-    *message.mutable_start() = assignment(record, member);
+    const std::string& machine = registry_.find(member.worker_id)->identity.boot_id();
+    *message.mutable_start() = assignment(record, member, on_machine.at(machine));
     send(member.worker_id, std::move(message));
   }
 }
 
-v1::Assignment Engine::assignment(const JobRecord& record, const Member& member) const {
+v1::Assignment Engine::assignment(const JobRecord& record, const Member& member, int neighbours) const {
   const Worker& worker = *registry_.find(member.worker_id);
-  const auto& members = record.generation->members;
-  const auto neighbours = std::count_if(members.begin(), members.end(), [&](const Member& other) {
-    const Worker* held = registry_.find(other.worker_id);
-    return held != nullptr && held->identity.boot_id() == worker.identity.boot_id();
-  });
-  const int share =
-      std::max(1, worker.identity.cpus() / static_cast<int>(std::max<std::int64_t>(1, neighbours)));
+  const int share = std::max(1, worker.identity.cpus() / neighbours);
   const int fixed = record.job.spec().threads_per_worker();
 
   v1::Assignment assignment;
   assignment.mutable_id()->set_job_id(record.id());
   assignment.mutable_id()->set_generation(record.generation->number);
   assignment.set_rank(member.rank);
-  assignment.set_world_size(static_cast<int>(members.size()));
+  assignment.set_world_size(static_cast<int>(record.generation->members.size()));
   assignment.set_attempt(member.attempt);
   *assignment.mutable_spec() = record.job.spec();
   assignment.set_run_folder(record.job.run_folder());
-  *assignment.mutable_manifest() = record.manifest;
+  assignment.set_manifest_digest(record.job.manifest_digest());
   assignment.mutable_plan()->set_first_step(-1);
   assignment.mutable_plan()->set_end_step(record.job.total_steps());
   assignment.mutable_plan()->set_world_size(assignment.world_size());
@@ -178,6 +179,7 @@ void Engine::apply(Now now, JobRecord& record, const RenewLease&) {
 }
 
 void Engine::apply(Now, JobRecord& record, const CloseGeneration& action) {
+  leave_seats(record);
   record.generation->open = false;
   record.generation_unsaved = true;
   record.ledger.end_range();

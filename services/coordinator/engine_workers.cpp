@@ -7,27 +7,40 @@
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
-namespace {
 
-Member* by_incarnation(JobRecord& record, const std::string& incarnation) {
-  if (!record.has_open_generation()) return nullptr;
-  for (Member& member : record.generation->members)
-    if (member.incarnation == incarnation) return &member;
+void Engine::take_seats(JobRecord& record) {
+  for (const Member& member : record.generation->members)
+    seats_[member.incarnation].push_back({&record, member.rank});
+}
+
+void Engine::leave_seats(const JobRecord& record) {
+  for (const Member& member : record.generation->members) {
+    const auto seats = seats_.find(member.incarnation);
+    if (seats == seats_.end()) continue;
+    std::erase_if(seats->second, [&](const Seat& seat) { return seat.record == &record; });
+    if (seats->second.empty()) seats_.erase(seats);
+  }
+}
+
+Member* Engine::seat_in(JobRecord& record, const std::string& incarnation) {
+  const auto seats = seats_.find(incarnation);
+  if (seats == seats_.end()) return nullptr;
+  for (const Seat& seat : seats->second)
+    if (seat.record == &record) return record.generation->member(seat.rank);
   return nullptr;
 }
 
-}  // namespace
-
 std::string Engine::connect(Now now, const v1::Register& identity) {
   std::string id;
-  if (const Worker* known = registry_.by_incarnation(identity.incarnation())) id = known->id;
-  for (const auto& record : jobs_) {
-    const Member* member = by_incarnation(*record, identity.incarnation());
-    if (id.empty() && member != nullptr) id = member->worker_id;
+  if (const Worker* known = registry_.by_incarnation(identity.incarnation())) {
+    id = known->id;
+  } else if (const auto seats = seats_.find(identity.incarnation()); seats != seats_.end()) {
+    const Seat& seat = seats->second.front();
+    id = seat.record->generation->member(seat.rank)->worker_id;
+  } else {
+    id = "w-" + make_short_id();
   }
-  if (id.empty()) id = "w-" + make_short_id();
   Worker& worker = registry_.add(id, identity, now.steady);
-  worker.busy.reset();
   v1::CoordinatorMessage message;
   message.mutable_welcome()->set_worker_id(id);
   message.mutable_welcome()->set_epoch(epoch_);
@@ -42,9 +55,9 @@ void Engine::adopt(Now now, const Worker& known) {
   Worker& worker = *registry_.find(known.id);
   const auto& running = worker.identity.running();
   for (const v1::GenerationId& id : running) {
-    worker.busy = id;
     JobRecord* record = live_record(id);
-    Member* member = record == nullptr ? nullptr : by_incarnation(*record, worker.identity.incarnation());
+    Member* member = record == nullptr ? nullptr : seat_in(*record, worker.identity.incarnation());
+    registry_.occupy(worker, id, member == nullptr ? -1 : member->rank);
     if (member == nullptr || record->generation->cause() != nullptr) {
       if (member != nullptr) member->kill_sent = true;
       send_stop(worker.id, id, true);
@@ -59,11 +72,13 @@ void Engine::adopt(Now now, const Worker& known) {
     record->generation->lease_granted = now.steady;
     send(worker.id, std::move(message));
   }
-  for (const auto& record : jobs_) {
-    Member* member = by_incarnation(*record, worker.identity.incarnation());
-    if (member == nullptr || member->gone) continue;
-    const bool runs = std::any_of(running.begin(), running.end(), [&](const v1::GenerationId& id) {
-      return id.job_id() == record->id() && id.generation() == record->generation->number;
+  const auto seats = seats_.find(worker.identity.incarnation());
+  if (seats == seats_.end()) return;
+  for (const auto& [record, rank] : seats->second) {
+    Member* member = record->generation->member(rank);
+    if (member->gone) continue;
+    const bool runs = std::any_of(running.begin(), running.end(), [&, job = record](const auto& id) {
+      return id.job_id() == job->id() && id.generation() == job->generation->number;
     });
     member->connected = true;
     if (runs) continue;
@@ -82,8 +97,8 @@ void Engine::beat(Now now, const std::string& worker_id, const v1::Beat& beat) {
   if (!worker->busy || beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED) return;
   JobRecord* record = live_record(*worker->busy);
   if (record == nullptr) return;
-  for (Member& member : record->generation->members)
-    if (member.worker_id == worker_id) member.last_heard = now.steady;
+  Member* member = record->generation->member(worker->rank);
+  if (member != nullptr && member->worker_id == worker_id) member->last_heard = now.steady;
 }
 
 void Engine::trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
@@ -157,7 +172,7 @@ void Engine::on_exit(Now now, const std::string& worker_id, const v1::TrainerEve
   Worker* worker = registry_.find(worker_id);
   if (worker != nullptr && worker->busy && worker->busy->job_id() == event.id().job_id() &&
       worker->busy->generation() == event.id().generation())
-    worker->busy.reset();
+    registry_.release(*worker);
   JobRecord* record = live_record(event.id());
   Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
   if (member != nullptr && member->worker_id == worker_id && !member->gone)
@@ -174,17 +189,20 @@ void Engine::trainer_over(Now now, JobRecord& record, Member& member, const v1::
 
 void Engine::fail(Now now, JobRecord& record, Evidence evidence) {
   Generation& generation = *record.generation;
-  generation.evidence.push_back(std::move(evidence));
+  const Evidence* cause = generation.cause();
+  if (cause == nullptr || evidence.kind < cause->kind) generation.evidence.push_back(std::move(evidence));
   if (!generation.failed_at) generation.failed_at = now.steady;
 }
 
 void Engine::disconnect(Now now, const std::string& worker_id, const std::string& how) {
-  if (registry_.find(worker_id) == nullptr) return;
+  const Worker* worker = registry_.find(worker_id);
+  if (worker == nullptr) return;
+  const auto seats = seats_.find(worker->identity.incarnation());
   registry_.remove(worker_id);
-  for (const auto& record : jobs_) {
-    if (!record->has_open_generation()) continue;
-    for (Member& member : record->generation->members) {
-      if (member.worker_id != worker_id || member.over()) continue;
+  if (seats != seats_.end()) {
+    for (const auto& [record, rank] : seats->second) {
+      Member& member = *record->generation->member(rank);
+      if (member.over()) continue;
       member.lost = true;
       fail(now, *record, worker_lost(member, how));
     }
@@ -193,10 +211,12 @@ void Engine::disconnect(Now now, const std::string& worker_id, const std::string
 }
 
 void Engine::leave(Now now, const std::string& worker_id, const std::string& reason) {
-  for (const auto& record : jobs_) {
-    if (!record->has_open_generation()) continue;
-    for (Member& member : record->generation->members) {
-      if (member.worker_id != worker_id || member.over()) continue;
+  const Worker* worker = registry_.find(worker_id);
+  const auto seats = worker == nullptr ? seats_.end() : seats_.find(worker->identity.incarnation());
+  if (seats != seats_.end()) {
+    for (const auto& [record, rank] : seats->second) {
+      Member& member = *record->generation->member(rank);
+      if (member.over()) continue;
       member.gone = true;
       if (!member.stop_sent && !member.kill_sent)
         fail(now, *record, worker_lost(member, "it left: " + reason));

@@ -58,8 +58,8 @@ struct Generation {
   std::vector<Member> members;
   Clock::Steady lease_granted{};
   std::int64_t plan_first_step = -1;
-  std::int64_t last_step = 0;  // the highest step that rank 0 reported in it
-  std::vector<Evidence> evidence;
+  std::int64_t last_step = 0;              // the highest step that rank 0 reported in it
+  std::vector<Evidence> evidence;          // each weightier than those before
   std::optional<Clock::Steady> failed_at;  // when the first evidence came
   std::optional<Clock::Steady> killed_at;  // when the rest was killed
 

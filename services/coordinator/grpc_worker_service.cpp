@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "services/coordinator/grpc_status.h"
 
@@ -24,14 +25,19 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
     const std::lock_guard lock(mutex_);
     if (ending_) return;
     outgoing_.push_back(message);
-    if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
+  }
+
+  void flush() override {
+    const std::lock_guard lock(mutex_);
+    if (outgoing_.empty() || std::exchange(writing_, true)) return;
+    StartWrite(&outgoing_.front());
   }
 
   void close(const std::string& reason) override { end(grpc::Status(grpc::StatusCode::ABORTED, reason)); }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
-      if (!worker_id_.empty()) coordinator_.agent_gone(worker_id_, this);
+      if (!worker_id_.empty()) coordinator_.agent_gone(worker_id_, self_);
       end(grpc::Status::OK);
       return;
     }
@@ -39,7 +45,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
     if (status.ok()) {
       StartRead(&incoming_);
     } else {
-      if (!worker_id_.empty()) coordinator_.agent_gone(worker_id_, this);
+      if (!worker_id_.empty()) coordinator_.agent_gone(worker_id_, self_);
       end(status);
     }
   }
@@ -49,9 +55,10 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
     outgoing_.pop_front();
     if (!outgoing_.empty()) {
       StartWrite(&outgoing_.front());
-    } else if (ending_) {
-      Finish(last_status_);
+      return;
     }
+    writing_ = false;
+    if (ending_) Finish(last_status_);
   }
 
   void OnDone() override { self_.reset(); }
@@ -61,7 +68,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
 
   void receive() {
     if (!worker_id_.empty()) {
-      coordinator_.agent_message(worker_id_, this, incoming_);
+      coordinator_.agent_message(worker_id_, self_, std::move(incoming_));
       return;
     }
     if (!incoming_.has_register_())
@@ -69,7 +76,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
     worker_id_ = coordinator_.connect(self_, incoming_.register_());
   }
 
-  // What is queued is still written.
+  // What is queued is still written: a flush() follows each send().
   void end(const grpc::Status& status) {
     const std::lock_guard lock(mutex_);
     if (ending_) return;
@@ -84,18 +91,28 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
   v1::AgentMessage incoming_;
 
   std::mutex mutex_;
-  std::deque<v1::CoordinatorMessage> outgoing_;  // the front one is being written
+  std::deque<v1::CoordinatorMessage> outgoing_;
+  bool writing_ = false;  // the front one
   bool ending_ = false;
   grpc::Status last_status_;
 };
 
+// Bytes that are shared, not copied.
+grpc::ByteBuffer buffer_of(const std::shared_ptr<const std::string>& bytes) {
+  auto* holder = new std::shared_ptr<const std::string>(bytes);  // the slice's; deleted with it
+  const grpc::Slice slice(
+      const_cast<char*>(bytes->data()), bytes->size(),
+      [](void* held) { delete static_cast<std::shared_ptr<const std::string>*>(held); }, holder);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
 // One waiting Exchange. Whoever takes its ticket out of the coordinator finishes it.
 class ExchangeCall final : public grpc::ServerUnaryReactor {
  public:
-  ExchangeCall(Coordinator& coordinator, const v1::ExchangeRequest& request, v1::ExchangeResponse* response)
+  ExchangeCall(Coordinator& coordinator, v1::ExchangeRequest request, grpc::ByteBuffer* response)
       : coordinator_(coordinator), ticket_(coordinator.new_ticket()) {
-    coordinator_.exchange(ticket_, request, [this, response](const ExchangeAnswer& answer) {
-      for (const std::string& blob : answer.blobs) response->add_blobs(blob);
+    coordinator_.exchange(ticket_, std::move(request), [this, response](const ExchangeAnswer& answer) {
+      if (answer.response) *response = buffer_of(answer.response);
       Finish(answer.superseded ? grpc::Status(grpc::StatusCode::ABORTED, answer.message) : grpc::Status::OK);
     });
   }
@@ -116,10 +133,19 @@ grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* GrpcWorkerSer
   return AgentStream::start(coordinator_);
 }
 
-grpc::ServerUnaryReactor* GrpcWorkerService::Exchange(grpc::CallbackServerContext*,
-                                                      const v1::ExchangeRequest* request,
-                                                      v1::ExchangeResponse* response) {
-  return new ExchangeCall(coordinator_, *request, response);  // deletes itself in OnDone, as reactors do
+grpc::ServerUnaryReactor* GrpcWorkerService::Exchange(grpc::CallbackServerContext* context,
+                                                      const grpc::ByteBuffer* request,
+                                                      grpc::ByteBuffer* response) {
+  v1::ExchangeRequest parsed;
+  grpc::ByteBuffer bytes(*request);
+  const grpc::Status status = grpc::SerializationTraits<v1::ExchangeRequest>::Deserialize(&bytes, &parsed);
+  if (!status.ok()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(status);
+    return reactor;
+  }
+  return new ExchangeCall(coordinator_, std::move(parsed),
+                          response);  // deletes itself in OnDone, as reactors do
 }
 
 }  // namespace mdgen::coordinator

@@ -6,14 +6,17 @@
 
 namespace mdgen::coordinator {
 
-class GrpcWorkerService final : public v1::WorkerService::CallbackService {
+// Exchange takes and gives bytes: the answer to thousands of ranks is serialised once.
+class GrpcWorkerService final
+    : public v1::WorkerService::WithCallbackMethod_Connect<
+          v1::WorkerService::WithRawCallbackMethod_Exchange<v1::WorkerService::Service>> {
  public:
   explicit GrpcWorkerService(Coordinator& coordinator) : coordinator_(coordinator) {}
 
   grpc::ServerBidiReactor<v1::AgentMessage, v1::CoordinatorMessage>* Connect(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerUnaryReactor* Exchange(grpc::CallbackServerContext* context, const v1::ExchangeRequest* request,
-                                     v1::ExchangeResponse* response) override;
+  grpc::ServerUnaryReactor* Exchange(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
 
  private:
   Coordinator& coordinator_;

@@ -63,7 +63,6 @@ struct JobRecord {
   Unsaved unsaved = Unsaved::kNothing;
   bool generation_unsaved = false;
   bool manifest_unsaved = false;
-  std::optional<Clock::Steady> saved_at;
 
   const std::string& id() const { return job.id(); }
   v1::JobState state() const { return job.state(); }

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -17,6 +18,14 @@ sigset_t end_signals() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   return signals;
+}
+
+// Each agent is a connection, and shells often allow no more than 1024.
+void allow_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int serve(const mdgen::coordinator::ServerOptions& options) {
@@ -49,6 +58,7 @@ int main(int argc, char** argv) {
   app.add_option("--run_root,--run-root", options.run_roots,
                  "run folders must lie below one of these (default: anywhere)");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  allow_descriptors();
   try {
     return serve(options);
   } catch (const mdgen::Error& error) {

@@ -16,9 +16,11 @@ std::vector<int> ranks_where(const Generation& generation, Predicate&& predicate
   return ranks;
 }
 
+// Once: it reaches everybody who is not over.
 void kill_rest(const Generation& generation, Actions& actions) {
-  auto ranks = ranks_where(generation, [](const Member& member) { return !member.kill_sent; });
-  if (!ranks.empty() || !generation.killed_at) actions.emplace_back(KillTrainers{std::move(ranks)});
+  if (generation.killed_at) return;
+  actions.emplace_back(
+      KillTrainers{ranks_where(generation, [](const Member& member) { return !member.kill_sent; })});
 }
 
 // A collective error alone says that a peer is gone, not which: its end is awaited for a moment, so that our

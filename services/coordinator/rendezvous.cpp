@@ -4,7 +4,7 @@ namespace mdgen::coordinator {
 namespace {
 
 std::vector<ExchangeAnswer> refuse(Ticket ticket, const std::string& message) {
-  return {{ticket, true, "superseded: " + message, {}}};
+  return {{ticket, true, "superseded: " + message, nullptr}};
 }
 
 }  // namespace
@@ -23,7 +23,7 @@ std::vector<ExchangeAnswer> Rendezvous::close(const std::string& job_id) {
   const std::string message = "superseded: generation " + std::to_string(room->second.generation) +
                               " of job " + job_id + " has ended";
   for (const auto& [name, key] : room->second.keys)
-    for (const Ticket ticket : key.waiting) answers.push_back({ticket, true, message, {}});
+    for (const Ticket ticket : key.waiting) answers.push_back({ticket, true, message, nullptr});
   rooms_.erase(room);
   return answers;
 }
@@ -50,10 +50,13 @@ std::vector<ExchangeAnswer> Rendezvous::post(const v1::ExchangeRequest& request,
   key.waiting.insert(ticket);
   if (static_cast<int>(key.blobs.size()) < room.world_size) return {};
 
-  std::vector<std::string> blobs;
-  for (const auto& [unused, value] : key.blobs) blobs.push_back(value);
+  if (!key.response) {
+    v1::ExchangeResponse response;
+    for (const auto& [unused, value] : key.blobs) response.add_blobs(value);
+    key.response = std::make_shared<const std::string>(response.SerializeAsString());
+  }
   std::vector<ExchangeAnswer> answers;
-  for (const Ticket waiting : key.waiting) answers.push_back({waiting, false, "", blobs});
+  for (const Ticket waiting : key.waiting) answers.push_back({waiting, false, "", key.response});
   key.waiting.clear();
   return answers;
 }

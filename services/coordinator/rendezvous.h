@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ struct ExchangeAnswer {
   Ticket ticket = 0;
   bool superseded = false;
   std::string message;
-  std::vector<std::string> blobs;
+  // All answers of a rendezvous share one: an ExchangeResponse as it goes over the wire, serialised once.
+  std::shared_ptr<const std::string> response;
 };
 
 class Rendezvous {
@@ -39,6 +41,7 @@ class Rendezvous {
   struct Key {
     std::map<int, std::string> blobs;
     std::set<Ticket> waiting;
+    std::shared_ptr<const std::string> response;  // once all have posted
   };
   struct Room {
     std::int64_t generation = 0;

@@ -8,6 +8,7 @@
 #include "core/checkpoint/store.h"
 #include "core/config/json.h"
 #include "core/config/spec.h"
+#include "core/data/manifest_file.h"
 
 namespace mdgen::coordinator {
 namespace fs = std::filesystem;
@@ -87,7 +88,7 @@ void prepare_run_folder(const fs::path& folder, const v1::JobSpec& spec) {
 }
 
 void write_manifest(const fs::path& folder, const v1::JobManifest& manifest) {
-  replace_file(folder / "manifest.json",
+  replace_file(folder / data::kManifestFile,
                config::message_to_json(manifest, config::Unset::kLeaveOut).dump(1) + "\n");
 }
 

@@ -18,13 +18,19 @@ std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>
   return given;
 }
 
-std::string waiting_reason(const Want& want, const Pool& pool) {
-  return want.min > pool.total ? "Unsatisfiable" : "WaitingForWorkers";
+bool can_give(const std::vector<Want>& wants, const PoolSize& size) {
+  const auto first =
+      std::find_if(wants.begin(), wants.end(), [&](const Want& want) { return want.min <= size.total; });
+  return first != wants.end() && size.free > 0 && first->min <= size.free;
 }
 
-std::string waiting_message(const Want& want, const Pool& pool) {
-  return "needs " + std::to_string(want.min) + " free workers; the pool has " + std::to_string(pool.total) +
-         ", " + std::to_string(pool.free.size()) + " of them free";
+std::string waiting_reason(const Want& want, const PoolSize& size) {
+  return want.min > size.total ? "Unsatisfiable" : "WaitingForWorkers";
+}
+
+std::string waiting_message(const Want& want, const PoolSize& size) {
+  return "needs " + std::to_string(want.min) + " free workers; the pool has " + std::to_string(size.total) +
+         ", " + std::to_string(size.free) + " of them free";
 }
 
 }  // namespace mdgen::coordinator

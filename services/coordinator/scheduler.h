@@ -20,11 +20,19 @@ struct Pool {
   int total = 0;                  // connected workers, busy ones included
 };
 
+struct PoolSize {
+  int free = 0;
+  int total = 0;
+};
+
+// Whether schedule() gives workers to anybody.
+bool can_give(const std::vector<Want>& wants, const PoolSize& size);
+
 // Job id -> its workers, in rank order. `wants` stand in the order of the queue.
 std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool);
 
 // Why a job waits, for people.
-std::string waiting_reason(const Want& want, const Pool& pool);
-std::string waiting_message(const Want& want, const Pool& pool);
+std::string waiting_reason(const Want& want, const PoolSize& size);
+std::string waiting_message(const Want& want, const PoolSize& size);
 
 }  // namespace mdgen::coordinator

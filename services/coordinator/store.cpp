@@ -219,6 +219,9 @@ void Store::save_generation(const JobRecord& record) {
   Statement row = database_.prepare("INSERT OR REPLACE INTO generations VALUES (?, ?, ?)");
   row.bind(record.id()).bind(generation.number).bind(generation.open ? 1 : 0);
   row.execute();
+  Statement stored = database_.prepare("SELECT COUNT(*) FROM members WHERE job_id = ? AND generation = ?");
+  stored.bind(record.id()).bind(generation.number);
+  if (stored.step() && stored.number() == static_cast<std::int64_t>(generation.members.size())) return;
   Statement each = database_.prepare("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   for (const Member& member : generation.members) {
     each.bind(record.id()).bind(generation.number).bind(member.rank).bind(member.worker_id);

@@ -6,26 +6,59 @@
 
 namespace mdgen::coordinator {
 
+namespace {
+
+// A GPU of a machine; nothing for CPU slots, which are unlimited.
+std::string slot(const v1::Register& identity) {
+  return identity.device() == "cpu" ? std::string() : identity.boot_id() + '\n' + identity.device();
+}
+
+}  // namespace
+
 Worker& WorkerRegistry::add(const std::string& id, const v1::Register& identity, Clock::Steady now) {
   if (identity.incarnation().empty() || identity.boot_id().empty() || identity.device().empty())
     throw Error(ErrorCode::kInvalidArgument, "register: incarnation, boot_id and device are required");
-  for (const auto& [other, worker] : workers_) {
-    if (identity.device() == "cpu" || worker.identity.incarnation() == identity.incarnation()) continue;
-    if (worker.identity.boot_id() != identity.boot_id() || worker.identity.device() != identity.device())
-      continue;
-    throw Error(ErrorCode::kAlreadyExists,
-                identity.device() + " of " + identity.host() + " is held by worker " + other + " (host " +
-                    worker.identity.host() + ", process " + std::to_string(worker.identity.pid()) + ")");
+  if (const auto holder = by_slot_.find(slot(identity)); holder != by_slot_.end()) {
+    const Worker& other = workers_.at(holder->second);
+    if (other.identity.incarnation() != identity.incarnation())
+      throw Error(ErrorCode::kAlreadyExists, identity.device() + " of " + identity.host() +
+                                                 " is held by worker " + other.id + " (host " +
+                                                 other.identity.host() + ", process " +
+                                                 std::to_string(other.identity.pid()) + ")");
   }
+  remove(id);
   Worker& worker = workers_[id];
   worker.id = id;
   worker.identity = identity;
   worker.order = next_order_++;
   worker.last_beat = now;
+  by_incarnation_[identity.incarnation()] = id;
+  if (const std::string held = slot(identity); !held.empty()) by_slot_[held] = id;
+  free_[worker.order] = id;
   return worker;
 }
 
-void WorkerRegistry::remove(const std::string& id) { workers_.erase(id); }
+void WorkerRegistry::remove(const std::string& id) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  const Worker& worker = found->second;
+  by_incarnation_.erase(worker.identity.incarnation());
+  by_slot_.erase(slot(worker.identity));
+  free_.erase(worker.order);
+  workers_.erase(found);
+}
+
+void WorkerRegistry::occupy(Worker& worker, const v1::GenerationId& id, int rank) {
+  worker.busy = id;
+  worker.rank = rank;
+  free_.erase(worker.order);
+}
+
+void WorkerRegistry::release(Worker& worker) {
+  worker.busy.reset();
+  worker.rank = -1;
+  free_[worker.order] = worker.id;
+}
 
 Worker* WorkerRegistry::find(const std::string& id) {
   const auto found = workers_.find(id);
@@ -37,9 +70,8 @@ const Worker* WorkerRegistry::find(const std::string& id) const {
 }
 
 const Worker* WorkerRegistry::by_incarnation(const std::string& incarnation) const {
-  for (const auto& [id, worker] : workers_)
-    if (worker.identity.incarnation() == incarnation) return &worker;
-  return nullptr;
+  const auto found = by_incarnation_.find(incarnation);
+  return found == by_incarnation_.end() ? nullptr : &workers_.at(found->second);
 }
 
 std::vector<const Worker*> WorkerRegistry::all() const {
@@ -63,8 +95,7 @@ std::vector<std::string> WorkerRegistry::silent(Clock::Steady now, std::chrono::
 Pool WorkerRegistry::pool() const {
   Pool pool;
   pool.total = static_cast<int>(workers_.size());
-  for (const Worker* worker : all())
-    if (!worker->busy) pool.free.push_back(worker->id);
+  for (const auto& [order, id] : free_) pool.free.push_back(id);
   return pool;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -19,14 +20,16 @@ struct Worker {
   v1::Register identity;
   std::int64_t order = 0;  // of registration
   Clock::Steady last_beat{};
-  // The trainer that it was given and whose end it has not yet confirmed.
+  // The trainer that it was given and whose end it has not yet confirmed, and that one's rank.
   std::optional<v1::GenerationId> busy;
+  int rank = -1;
 };
 
+// No call but all(), silent(), forgive() and pool() grows with the number of workers.
 class WorkerRegistry {
  public:
-  // Adds an agent under `id`. Throws Error(kAlreadyExists) naming the holder when another live agent claims
-  // the same GPU of the same machine (CPU slots are unlimited), Error(kInvalidArgument) for an empty
+  // Adds an agent under `id`, free. Throws Error(kAlreadyExists) naming the holder when another live agent
+  // claims the same GPU of the same machine (CPU slots are unlimited), Error(kInvalidArgument) for an empty
   // identity.
   Worker& add(const std::string& id, const v1::Register& identity, Clock::Steady now);
   void remove(const std::string& id);
@@ -36,14 +39,21 @@ class WorkerRegistry {
   const Worker* by_incarnation(const std::string& incarnation) const;
   std::vector<const Worker*> all() const;  // in the order of registration
 
+  void occupy(Worker& worker, const v1::GenerationId& id, int rank);
+  void release(Worker& worker);
+
   // `pause` was ours: it counts as nobody's silence.
   void forgive(std::chrono::nanoseconds pause);
   // Ids of those whose last beat is older than `limit`.
   std::vector<std::string> silent(Clock::Steady now, std::chrono::milliseconds limit) const;
+  PoolSize size() const { return {static_cast<int>(free_.size()), static_cast<int>(workers_.size())}; }
   Pool pool() const;
 
  private:
   std::map<std::string, Worker> workers_;
+  std::unordered_map<std::string, std::string> by_incarnation_;  // ids, as below
+  std::unordered_map<std::string, std::string> by_slot_;         // GPUs
+  std::map<std::int64_t, std::string> free_;                     // by the order of registration
   std::int64_t next_order_ = 0;
 };
 

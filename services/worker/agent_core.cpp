@@ -116,6 +116,7 @@ void AgentCore::on(const Ordered& event) {
       spdlog::info("dismissed: {}", message.shutdown().reason());
       return begin_leaving(0, "dismissed");
     case v1::CoordinatorMessage::kStored:  // the link's own
+    case v1::CoordinatorMessage::kTaken:
     case v1::CoordinatorMessage::MESSAGE_NOT_SET:
       return;
   }

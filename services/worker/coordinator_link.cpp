@@ -17,16 +17,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kExchangePause{200};
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
-}
-
 // gRPC 1.51 ends the threads that run its callbacks with their last user, and sometimes aborts the process
 // while doing so ("assertion failed: prior > 0" in grpc_cq_internal_unref). So the first channel stays for
 // ever.
@@ -36,6 +26,17 @@ void keep_callback_threads(const std::shared_ptr<grpc::Channel>& channel) {
 }
 
 }  // namespace
+
+std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(-1);
+  if (own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
 
 LinkLoss link_loss(const grpc::Status& status) {
   switch (status.error_code()) {
@@ -198,9 +199,11 @@ class CoordinatorLink::ExchangeCall : public std::enable_shared_from_this<Exchan
 };
 
 CoordinatorLink::CoordinatorLink(const std::string& target, Handlers handlers)
+    : CoordinatorLink(make_channel(target), std::move(handlers)) {}
+
+CoordinatorLink::CoordinatorLink(const std::shared_ptr<grpc::Channel>& channel, Handlers handlers)
     : state_(std::make_shared<State>()) {
   state_->handlers = std::move(handlers);
-  const auto channel = make_channel(target);
   keep_callback_threads(channel);
   state_->stub = v1::WorkerService::NewStub(channel);
 }

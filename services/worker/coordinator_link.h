@@ -14,6 +14,9 @@ namespace mdgen::worker {
 // What a broken or refused stream means to the agent.
 LinkLoss link_loss(const grpc::Status& status);
 
+// How agents connect. Links of one process to one target share a connection; `own_connection`: not this one.
+std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection = false);
+
 // Thread-safe. The handlers are called on gRPC's threads, one at a time per stream, and must not call back.
 class CoordinatorLink {
  public:
@@ -24,6 +27,7 @@ class CoordinatorLink {
   using ExchangeDone = std::function<void(const grpc::Status&, const v1::ExchangeResponse&)>;
 
   CoordinatorLink(const std::string& target, Handlers handlers);
+  CoordinatorLink(const std::shared_ptr<grpc::Channel>& channel, Handlers handlers);
   ~CoordinatorLink();
 
   // Opens a stream whose first message registers. Only while there is none.

@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
+#include <future>
 
 #include "core/config/spec.h"
 #include "tests/services/coordinator/fake_world.h"
@@ -56,7 +59,7 @@ class ObedientAgent : public AgentSink, public std::enable_shared_from_this<Obed
       if (message->has_shutdown()) break;
       if (message->has_start()) train(message->start(), incarnation);
     }
-    coordinator_.agent_gone(id_, this);
+    coordinator_.agent_gone(id_, weak_from_this().lock());  // null in the destructor: nobody
   }
   void train(const v1::Assignment& assignment, const std::string& incarnation) {
     v1::ExchangeRequest request;
@@ -71,7 +74,7 @@ class ObedientAgent : public AgentSink, public std::enable_shared_from_this<Obed
     v1::TrainerEvent& event = *message.mutable_trainer();
     *event.mutable_id() = assignment.id();
     event.set_rank(assignment.rank());
-    const auto say = [&] { coordinator_.agent_message(id_, this, message); };
+    const auto say = [&] { coordinator_.agent_message(id_, shared_from_this(), message); };
     if (assignment.rank() == 0) {
       event.mutable_started();
       say();
@@ -185,6 +188,86 @@ TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
   EXPECT_EQ(store->saved_state(id), v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(store->ledger(id).back().last_step(), 20);
   agent->close("");
+}
+
+// An agent that only remembers.
+class QuietAgent : public AgentSink {
+ public:
+  void send(const v1::CoordinatorMessage& message) override {
+    const std::lock_guard lock(mutex_);
+    queued_.push_back(message);
+  }
+  void flush() override {
+    const std::lock_guard lock(mutex_);
+    sent_.insert(sent_.end(), queued_.begin(), queued_.end());
+    queued_.clear();
+    arrived_.notify_all();
+  }
+  void close(const std::string&) override {}
+  // The first message that `wanted` holds for; empty when none comes within ten seconds.
+  v1::CoordinatorMessage wait_for(const std::function<bool(const v1::CoordinatorMessage&)>& wanted) {
+    std::unique_lock lock(mutex_);
+    v1::CoordinatorMessage found;
+    arrived_.wait_for(lock, 10s, [&] {
+      const auto first = std::find_if(sent_.begin(), sent_.end(), wanted);
+      if (first != sent_.end()) found = *first;
+      return first != sent_.end();
+    });
+    return found;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::vector<v1::CoordinatorMessage> queued_, sent_;
+};
+
+TEST_F(CoordinatorTest, WhatComesWhileTheDiskIsSlowDoesNotWaitAndIsStoredTogether) {
+  const auto agent = std::make_shared<QuietAgent>();
+  const std::string worker = coordinator->connect(agent, World::identity("i0"));
+  const std::string id = coordinator->submit(spec("run"), "").id();
+  const v1::Assignment start =
+      agent->wait_for([](const v1::CoordinatorMessage& message) { return message.has_start(); }).start();
+  v1::AgentMessage message;
+  *message.mutable_trainer()->mutable_id() = start.id();
+  const auto say = [&](std::uint64_t number) {
+    message.set_acknowledge(number);
+    coordinator->agent_message(worker, agent, message);
+  };
+  const auto taken = [&](std::uint64_t number) {
+    return agent
+        ->wait_for([=](const v1::CoordinatorMessage& answer) { return answer.taken().number() == number; })
+        .has_taken();
+  };
+  message.mutable_trainer()->mutable_started();
+  say(1);
+  ASSERT_TRUE(taken(1));
+
+  std::promise<void> writing, go_on;
+  std::once_flag once;
+  int saves = 0;
+  store->on_save = [&] {
+    ++saves;
+    std::call_once(once, [&] {
+      writing.set_value();
+      go_on.get_future().wait();
+    });
+  };
+  const auto checkpoint = [&](int step) {
+    message.mutable_trainer()->mutable_checkpoint()->set_step(step);
+    message.mutable_trainer()->mutable_checkpoint()->set_folder("step-" + std::to_string(step));
+    message.mutable_trainer()->mutable_checkpoint()->set_verified(true);
+    say(static_cast<std::uint64_t>(step));
+  };
+  checkpoint(2);
+  writing.get_future().wait();
+  for (int step = 3; step <= 50; ++step) checkpoint(step);  // returns although the store does not
+  go_on.set_value();
+  EXPECT_TRUE(taken(50));
+  coordinator->stop();
+  store->on_save = nullptr;
+  EXPECT_EQ(coordinator->job(id).checkpoint_step(), 50);
+  EXPECT_LE(saves, 4) << "one for the first, one for all that came meanwhile";
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ TEST(Schedule, AJobThatThePoolCannotHoldBlocksNobody) {
   const auto given = schedule({{"a", 5, 5}, {"b", 1, 1}}, {{"w1", "w2"}, 4});
   EXPECT_FALSE(given.contains("a"));
   EXPECT_THAT(given.at("b"), ElementsAre("w1"));
-  EXPECT_EQ(waiting_reason({"a", 5, 5}, {{"w1", "w2"}, 4}), "Unsatisfiable");
-  EXPECT_EQ(waiting_reason({"b", 3, 5}, {{"w1", "w2"}, 4}), "WaitingForWorkers");
+  EXPECT_EQ(waiting_reason({"a", 5, 5}, {2, 4}), "Unsatisfiable");
+  EXPECT_EQ(waiting_reason({"b", 3, 5}, {2, 4}), "WaitingForWorkers");
 }
 
 TEST(Schedule, NothingForNobody) {

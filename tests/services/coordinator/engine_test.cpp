@@ -10,6 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::World;
 
@@ -51,7 +52,8 @@ TEST(Engine, WholeLifeOfAJob) {
   EXPECT_EQ(first.run_folder(), "/runs/run");
   EXPECT_EQ(first.threads(), 4) << "eight CPUs of one machine for two trainers";
   EXPECT_EQ(first.bind_address(), "10.0.0.1");
-  EXPECT_EQ(first.manifest().digest(), "manifest");
+  EXPECT_EQ(first.manifest_digest(), "manifest");
+  EXPECT_FALSE(first.has_manifest()) << "too large for each of thousands of ranks";
   EXPECT_EQ(first.plan().plan_digest(), "plan");
   EXPECT_EQ(first.plan().first_step(), -1);
   EXPECT_EQ(first.plan().end_step(), 3);
@@ -193,7 +195,10 @@ TEST(Engine, ExchangeGivesEveryRankAllBlobs) {
   Running run;
   EXPECT_EQ(run.post(run.id, 1, 1, "one", 1), 0U);
   EXPECT_EQ(run.post(run.id, 1, 0, "zero", 2), 2U);
-  for (const auto& answer : run.answers) EXPECT_EQ(answer.blobs, (std::vector<std::string>{"zero", "one"}));
+  v1::ExchangeResponse response;
+  ASSERT_TRUE(response.ParseFromString(*run.answers.at(0).response));
+  EXPECT_THAT(response.blobs(), ElementsAre("zero", "one"));
+  EXPECT_EQ(run.answers.at(1).response, run.answers.at(0).response) << "one copy for all ranks";
   EXPECT_EQ(run.post(run.id, 1, 1, "one", 3), 1U) << "a repetition is answered at once";
   EXPECT_FALSE(run.answers.back().superseded);
   EXPECT_EQ(run.post(run.id, 1, 1, "one", 4, "another incarnation"), 1U);

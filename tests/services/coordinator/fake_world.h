@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,7 @@ class MemoryStore : public JobStore {
     return records;
   }
   void save(const std::vector<const JobRecord*>& records) override {
+    if (on_save) on_save();
     if (broken) throw Error(ErrorCode::kUnavailable, "disk full");
     ++saves;
     for (const JobRecord* record : records) {
@@ -63,6 +65,7 @@ class MemoryStore : public JobStore {
   v1::JobManifest manifest(const std::string& job_id) override { return records_.at(job_id).manifest; }
   v1::JobState saved_state(const std::string& job_id) const { return records_.at(job_id).state(); }
 
+  std::function<void()> on_save;
   std::atomic<bool> broken = false;
   int saves = 0;
 

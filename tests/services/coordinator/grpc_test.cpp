@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "core/data/manifest_file.h"
 #include "services/coordinator/run_folder.h"
 #include "tests/services/coordinator/grpc_fixture.h"
 
@@ -263,7 +264,9 @@ TEST_F(ServerTest, AJobFromSubmitToSuccess) {
   const std::string id = submitted(spec("workers: {min: 2, max: 2}"));
   ASSERT_EQ(first->read_assignment().id().job_id(), id);
   ASSERT_EQ(second->read_assignment().id().job_id(), id);
-  EXPECT_EQ(first->assignment().manifest().train().entries_size(), 2);
+  const v1::JobManifest manifest =
+      data::read_manifest(first->assignment().run_folder(), first->assignment().manifest_digest());
+  EXPECT_EQ(manifest.train().entries_size(), 2);
 
   std::vector<std::string> blobs;
   EXPECT_EQ(first->exchange("early", 100ms, &blobs).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);

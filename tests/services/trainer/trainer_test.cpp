@@ -1,10 +1,12 @@
 // The real mdgen-trainer under an agent made for tests.
 #include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 
 #include "core/base/files.h"
@@ -93,6 +95,21 @@ TEST_F(TrainerTest, WholeRun_SaysHelloReportsAndCompletes) {
   EXPECT_EQ(started, 1);
   EXPECT_GE(beats, 1);
   EXPECT_EQ(checkpoint::verify(checkpoint).summary.step, 8);
+}
+
+TEST_F(TrainerTest, ManifestLeftOut_IsReadFromTheRunFolder) {
+  v1::Assignment assignment = this->assignment("by_digest");
+  assignment.set_manifest_digest(assignment.manifest().digest());
+  const std::filesystem::path run_folder = assignment.run_folder();
+  std::filesystem::create_directories(run_folder);
+  std::string text;
+  ASSERT_TRUE(google::protobuf::util::MessageToJsonString(assignment.manifest(), &text).ok());
+  std::ofstream(run_folder / "manifest.json") << text;
+  assignment.clear_manifest();
+  FakeAgent agent(program_, assignment, log_.string());
+  ASSERT_TRUE(agent.wait_for(finished)) << log();
+  EXPECT_EQ(agent.wait_for_exit().status, 0) << log();
+  EXPECT_EQ(finish_of(agent.received())->steps_applied(), 8);
 }
 
 TEST_F(TrainerTest, StopOrder_StopsWithACheckpoint) {
