@@ -174,6 +174,9 @@ void Coordinator::agent_message(const std::string& worker_id, const AgentSink* s
     case v1::AgentMessage::kBeat:
       engine_.beat(now(), worker_id, message.beat());
       return;
+    case v1::AgentMessage::kPreflight:
+      engine_.preflight_report(now(), worker_id, message.preflight());
+      break;
     case v1::AgentMessage::kTrainer:
       engine_.trainer_event(now(), worker_id, message.trainer());
       break;
@@ -287,14 +290,24 @@ void Coordinator::build_loop() {
   }
 }
 
+bool Coordinator::building(const RequestManifest& request, std::size_t done, std::size_t total) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || !engine_.examining(request.job_id, done, total, "")) return false;
+  try_commit();
+  return true;
+}
+
 void Coordinator::build(const RequestManifest& request) {
   std::optional<Validated> result;
   std::string reason = "Internal";
   std::string message;
   try {
-    result = builder_(request);
+    result = builder_(request,
+                      [&](std::size_t done, std::size_t total) { return building(request, done, total); });
     write_manifest(request.run_folder, result->manifest);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kAborted)
+      return;  // cancelled, or we are stopping: the next start examines it
     result.reset();
     reason = error.code() == ErrorCode::kInvalidArgument ? "InvalidDataset" : error_code_name(error.code());
     message = error.what();

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/parallel.h"
 #include "mdgen/v1/job_service.pb.h"
 #include "services/coordinator/engine.h"
 
@@ -29,8 +30,9 @@ class AgentSink {
   virtual void close(const std::string& reason) = 0;
 };
 
-// Examines a job's data set. Throws Error.
-using ManifestBuilder = std::function<Validated(const RequestManifest&)>;
+// Examines a job's data set, or takes what a worker found, and makes the plan. Throws Error; kAborted when
+// `progress` said to stop.
+using ManifestBuilder = std::function<Validated(const RequestManifest&, const ParallelProgress& progress)>;
 // Called once, with the mutex held.
 using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
 
@@ -93,6 +95,7 @@ class Coordinator {
   void tick_loop();
   void build_loop();
   void build(const RequestManifest& request);
+  bool building(const RequestManifest& request, std::size_t done, std::size_t total);
 
   CoordinatorOptions options_;
   std::unique_ptr<JobStore> store_;

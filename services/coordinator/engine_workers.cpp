@@ -28,6 +28,7 @@ std::string Engine::connect(Now now, const v1::Register& identity) {
   if (id.empty()) id = "w-" + make_short_id();
   Worker& worker = registry_.add(id, identity, now.steady);
   worker.busy.reset();
+  lose_examination(now, id, "its connection ended");
   v1::CoordinatorMessage message;
   message.mutable_welcome()->set_worker_id(id);
   message.mutable_welcome()->set_epoch(epoch_);
@@ -180,6 +181,7 @@ void Engine::fail(Now now, JobRecord& record, Evidence evidence) {
 
 void Engine::disconnect(Now now, const std::string& worker_id, const std::string& how) {
   if (registry_.find(worker_id) == nullptr) return;
+  lose_examination(now, worker_id, how);
   registry_.remove(worker_id);
   for (const auto& record : jobs_) {
     if (!record->has_open_generation()) continue;

@@ -2,12 +2,16 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/checkpoint/portable.h"
 #include "core/config/spec.h"
-#include "core/data/manifest.h"
 #include "core/data/plan.h"
+#include "core/data/preflight.h"
+#include "core/data/split.h"
+#include "services/coordinator/run_folder.h"
 
 namespace mdgen::coordinator {
 
@@ -25,19 +29,38 @@ void check_val_freq(const v1::JobSpec& spec, const data::RunPlan& plan) {
                   ": there would be no validation; lower it, or leave it out and give val_epoch_freq");
 }
 
+v1::Preflight examine_here(const v1::JobSpec& spec, const ParallelProgress& progress) {
+  checkpoint::check_start(spec);
+  return data::examine_data(spec, {.progress = progress});
+}
+
+void refuse_problems(const std::string& run_folder, const v1::Preflight& found) {
+  std::string list = preflight_file(run_folder).string();
+  try {
+    write_preflight(run_folder, found);
+  } catch (const Error& error) {
+    spdlog::warn("{}", error.what());
+    list.clear();
+  }
+  if (found.problems().empty()) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              data::problems_text(std::vector(found.problems().begin(), found.problems().end()), list));
+}
+
 }  // namespace
 
-Validated examine(const v1::JobSpec& spec) {
-  checkpoint::check_start(spec);
-  data::ManifestResult found = data::build_manifest(spec);
-  const data::RunPlan plan(data::plan_inputs(spec, found.manifest));
+Validated examine(const RequestManifest& request, const ParallelProgress& progress) {
+  const v1::JobSpec& spec = request.spec;
+  v1::Preflight found = request.found ? *request.found : examine_here(spec, progress);
+  refuse_problems(request.run_folder, found);
+  const data::RunPlan plan(data::plan_inputs(spec, found.manifest()));
   check_val_freq(spec, plan);
   Validated result;
   result.plan_digest = data::plan_digest(plan.inputs());
   result.total_steps = plan.total_steps();
   result.warnings = config::warnings(spec);
-  for (std::string& warning : found.warnings) result.warnings.push_back(std::move(warning));
-  result.manifest = std::move(found.manifest);
+  for (std::string& warning : *found.mutable_warnings()) result.warnings.push_back(std::move(warning));
+  result.manifest = std::move(*found.mutable_manifest());
   return result;
 }
 

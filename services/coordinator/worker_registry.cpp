@@ -64,7 +64,7 @@ Pool WorkerRegistry::pool() const {
   Pool pool;
   pool.total = static_cast<int>(workers_.size());
   for (const Worker* worker : all())
-    if (!worker->busy) pool.free.push_back(worker->id);
+    if (!worker->busy && !worker->examining) pool.free.push_back(worker->id);
   return pool;
 }
 

@@ -21,6 +21,12 @@ struct Worker {
   Clock::Steady last_beat{};
   // The trainer that it was given and whose end it has not yet confirmed.
   std::optional<v1::GenerationId> busy;
+  // The data set that it was given to examine, until it says that it has ended.
+  struct Examining {
+    std::string job_id;
+    std::int64_t attempt = 0;
+  };
+  std::optional<Examining> examining;
 };
 
 class WorkerRegistry {
