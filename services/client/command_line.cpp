@@ -35,6 +35,7 @@ class CommandLine {
     add_job_verbs();
     add_checkpoint_verbs();
     add_ledger_verbs();
+    add_data_verbs();
     add_other_verbs();
     app_.footer(
         "Exit codes: 0 done or SUCCEEDED, 1 refused by the server or FAILED, 2 usage or refused spec,\n"
@@ -159,6 +160,22 @@ class CommandLine {
         ->check(at_least(0));
     show->add_option("--limit", options.newest, "only so many, the newest (default: all)")
         ->check(at_least(1));
+  }
+
+  void add_data_verbs() {
+    CLI::App* group = app_.add_subcommand("data", "check the data set of a job");
+    group->require_subcommand(1);
+    CLI::App* app =
+        group->add_subcommand("verify", "compare every array's content with its recorded SHA-256");
+    app->callback([this] { verb = &verify_data; });
+    app->add_option("job", options.job, "a job or its run folder")->required();
+    app->add_option("--threads", options.threads, "arrays read at a time")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    app->footer(
+        "Run it where data_dir and the run folder are mounted. The first time it writes the digests to\n"
+        "<run folder>/data.sha256, as sha256sum does; from then on it compares with them. What mdgen-prep\n"
+        "recorded of its arrays is compared each time.");
   }
 
   void add_other_verbs() {

@@ -108,6 +108,7 @@ std::string status_text(const v1::Job& job) {
   if (job.lost_steps() > 0) add_line(text, "lost steps", std::to_string(job.lost_steps()));
   if (job.bad_samples() > 0) add_line(text, "bad samples", std::to_string(job.bad_samples()));
   add_line(text, "checkpoint", job.checkpoint());
+  add_line(text, "data digest", job.manifest_digest());
   add_line(text, "run folder", job.run_folder());
   if (job.has_created_at()) add_line(text, "created", time_text(job.created_at()));
   if (job.has_started_at()) add_line(text, "started", time_text(job.started_at()));

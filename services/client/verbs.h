@@ -34,6 +34,7 @@ struct Options {
   std::string out;              // checkpoints export: a file; import: a folder
   std::int64_t since_step = 0;  // ledger show
   std::optional<int> newest;    // ledger show: only so many
+  int threads = 4;              // data verify
   std::string weights = "raw";  // checkpoints export: raw or ema
 };
 
@@ -57,6 +58,9 @@ ExitCode import_checkpoint(const Options& options, const Surroundings& world);
 ExitCode show_ledger(const Options& options, const Surroundings& world);
 // kExitFailed when it is broken.
 ExitCode verify_ledger(const Options& options, const Surroundings& world);
+// Reads every array of options.job's manifest and compares its SHA-256 with that of the first such run
+// (<run folder>/data.sha256, as sha256sum's) and with mdgen-prep's. kExitFailed when one differs.
+ExitCode verify_data(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);
 

@@ -29,7 +29,11 @@ void TerminalView::on_transition(const v1::Transition& transition) { keep(transi
 
 void TerminalView::on_progress(const v1::Job& job) {
   std::string line = state_name(job.state());
-  if (job.step() > 0) line += "  " + progress_text(job);
+  if (job.step() > 0) {
+    line += "  " + progress_text(job);
+  } else if (job.state() == v1::JOB_STATE_VALIDATING) {
+    line += "  " + one_line(job.message());
+  }
   // A line that wraps cannot be written over.
   out_ << kClearLine << line.substr(0, columns_ - 1) << std::flush;
 }

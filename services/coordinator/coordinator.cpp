@@ -205,6 +205,8 @@ void Coordinator::agent_message(const std::string& worker_id, std::shared_ptr<Ag
 void Coordinator::take(const std::string& worker_id, const v1::AgentMessage& message) {
   if (message.has_beat()) {
     engine_.beat(now(), worker_id, message.beat());
+  } else if (message.has_preflight()) {
+    engine_.preflight_report(now(), worker_id, message.preflight());
   } else if (message.has_trainer()) {
     engine_.trainer_event(now(), worker_id, message.trainer());
   } else if (message.has_goodbye()) {
@@ -357,14 +359,24 @@ void Coordinator::build_loop() {
   }
 }
 
+bool Coordinator::building(const RequestManifest& request, std::size_t done, std::size_t total) {
+  const Turn turn(*this);
+  if (stopping_ || !engine_.examining(request.job_id, done, total, "")) return false;
+  try_commit();
+  return true;
+}
+
 void Coordinator::build(const RequestManifest& request) {
   std::optional<Validated> result;
   std::string reason = "Internal";
   std::string message;
   try {
-    result = builder_(request);
+    result = builder_(request,
+                      [&](std::size_t done, std::size_t total) { return building(request, done, total); });
     write_manifest(request.run_folder, result->manifest);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kAborted)
+      return;  // cancelled, or we are stopping: the next start examines it
     result.reset();
     reason = error.code() == ErrorCode::kInvalidArgument ? "InvalidDataset" : error_code_name(error.code());
     message = error.what();

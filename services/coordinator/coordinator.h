@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/parallel.h"
 #include "mdgen/v1/job_service.pb.h"
 #include "services/coordinator/engine.h"
 
@@ -33,8 +34,9 @@ class AgentSink {
   virtual void close(const std::string& reason) = 0;
 };
 
-// Examines a job's data set. Throws Error.
-using ManifestBuilder = std::function<Validated(const RequestManifest&)>;
+// Examines a job's data set, or takes what a worker found, and makes the plan. Throws Error; kAborted when
+// `progress` said to stop.
+using ManifestBuilder = std::function<Validated(const RequestManifest&, const ParallelProgress& progress)>;
 // Called once, without the mutex.
 using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
 
@@ -116,6 +118,7 @@ class Coordinator {
   void run(const std::vector<Errand>& errands, bool tick);
   void build_loop();
   void build(const RequestManifest& request);
+  bool building(const RequestManifest& request, std::size_t done, std::size_t total);
 
   CoordinatorOptions options_;
   std::unique_ptr<JobStore> store_;

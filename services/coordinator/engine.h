@@ -55,6 +55,7 @@ struct RequestManifest {
   std::string job_id;
   std::string run_folder;
   v1::JobSpec spec;
+  std::optional<v1::Preflight> found;  // by a worker; without it, the data set is to be examined here
 };
 struct Announce {  // for the log
   std::string job_id;
@@ -82,6 +83,8 @@ class Engine {
   std::vector<const JobRecord*> jobs() const;  // oldest first
 
   // --- the data set ---
+  // How far the examination is, for people. False when the job waits for it no more.
+  bool examining(const std::string& job_id, std::size_t done, std::size_t total, const std::string& where);
   void validated(Now now, const std::string& job_id, Validated result);
   void validation_failed(Now now, const std::string& job_id, const std::string& reason,
                          const std::string& message);
@@ -91,6 +94,7 @@ class Engine {
   std::string connect(Now now, const v1::Register& identity);
   void beat(Now now, const std::string& worker_id, const v1::Beat& beat);
   void trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
+  void preflight_report(Now now, const std::string& worker_id, const v1::PreflightReport& report);
   void disconnect(Now now, const std::string& worker_id, const std::string& how);
   // It said goodbye: a trainer of its own has ended before.
   void leave(Now now, const std::string& worker_id, const std::string& reason);
@@ -117,6 +121,8 @@ class Engine {
   bool reconcile_once(Now now, JobRecord& record, const std::vector<std::string>& offer);
   void apply(Now now, JobRecord& record, const ChangeState& action);
   void apply(Now now, JobRecord& record, const BuildManifest& action);
+  void apply(Now now, JobRecord& record, const Examine& action);
+  void apply(Now now, JobRecord& record, const StopExamination& action);
   void apply(Now now, JobRecord& record, const OpenGeneration& action);
   void apply(Now now, JobRecord& record, const StopTrainers& action);
   void apply(Now now, JobRecord& record, const KillTrainers& action);
@@ -131,6 +137,8 @@ class Engine {
   // The member of an open generation that an incarnation is; null without.
   Member* seat_in(JobRecord& record, const std::string& incarnation);
 
+  void take_findings(Now now, JobRecord& record, const Worker& worker);
+  void lose_examination(Now now, const std::string& worker_id, const std::string& how);
   void dismiss(const std::string& worker_id);
   void adopt(Now now, const Worker& worker);
   void on_started(JobRecord& record, const v1::StartReport& report);

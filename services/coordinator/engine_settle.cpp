@@ -14,7 +14,8 @@ void Engine::settle(Now now) {
     for (const auto& record : jobs_)
       if (!is_final(record->state())) changed |= reconcile_once(now, *record, {});
     std::vector<Want> wants;
-    for (const v1::JobState state : {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_QUEUED})
+    for (const v1::JobState state :
+         {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
       for (const auto& record : jobs_)
         if (record->state() == state && record->wants_workers()) wants.push_back(record->want());
     if (can_give(wants, registry_.size())) {
@@ -54,6 +55,9 @@ void Engine::explain_waiting(const std::vector<Want>& wants) {
   const PoolSize size = registry_.size();
   for (const Want& want : wants) {
     JobRecord& waiting = record(want.job_id);
+    if (waiting.state() == v1::JOB_STATE_VALIDATING)
+      explain(waiting, waiting_reason(want, pool),
+              "the examination of the data set " + waiting_message(want, pool));
     if (waiting.state() == v1::JOB_STATE_QUEUED)
       explain(waiting, waiting_reason(want, size), waiting_message(want, size));
   }
@@ -82,7 +86,8 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
 
 void Engine::apply(Now, JobRecord& record, const BuildManifest&) {
   record.validating = true;
-  outputs_.emplace_back(RequestManifest{record.id(), record.job.run_folder(), record.job.spec()});
+  outputs_.emplace_back(
+      RequestManifest{record.id(), record.job.run_folder(), record.job.spec(), std::nullopt});
 }
 
 void Engine::apply(Now now, JobRecord& record, const OpenGeneration& action) {

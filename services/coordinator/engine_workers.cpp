@@ -40,6 +40,7 @@ std::string Engine::connect(Now now, const v1::Register& identity) {
   } else {
     id = "w-" + make_short_id();
   }
+  lose_examination(now, id, "its connection ended");
   Worker& worker = registry_.add(id, identity, now.steady);
   v1::CoordinatorMessage message;
   message.mutable_welcome()->set_worker_id(id);
@@ -197,6 +198,7 @@ void Engine::fail(Now now, JobRecord& record, Evidence evidence) {
 void Engine::disconnect(Now now, const std::string& worker_id, const std::string& how) {
   const Worker* worker = registry_.find(worker_id);
   if (worker == nullptr) return;
+  lose_examination(now, worker_id, how);
   const auto seats = seats_.find(worker->identity.incarnation());
   registry_.remove(worker_id);
   if (seats != seats_.end()) {

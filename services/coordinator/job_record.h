@@ -31,6 +31,13 @@ struct Validated {
   std::int64_t total_steps = 0;
 };
 
+// An examination of the data set on a worker that has not ended.
+struct Examination {
+  std::string worker_id;
+  std::int64_t attempt = 0;
+  std::string received;  // parts of a serialized v1::Preflight
+};
+
 // Failures in a row without progress.
 struct FailureStreak {
   std::string reason;          // of the last
@@ -47,6 +54,8 @@ struct JobRecord {
   Desired desired;
 
   bool validating = false;  // the builder has been asked
+  std::optional<Examination> examination;
+  std::int64_t examinations = 0;  // begun on workers since the coordinator's start
   v1::JobManifest manifest;
   std::string plan_digest;
 
@@ -68,11 +77,18 @@ struct JobRecord {
   v1::JobState state() const { return job.state(); }
   bool cancelling() const { return desired.goal == Desired::Goal::kCancel; }
   bool has_open_generation() const { return generation && generation->open; }
+  bool examined_by_worker() const { return job.spec().data().preflight() == "worker"; }
+  bool wants_examiner() const {
+    return state() == v1::JOB_STATE_VALIDATING && examined_by_worker() && !validating && !examination;
+  }
   bool wants_workers() const {
     if (cancelling() || has_open_generation()) return false;
-    return state() == v1::JOB_STATE_QUEUED || state() == v1::JOB_STATE_RECOVERING;
+    return wants_examiner() || state() == v1::JOB_STATE_QUEUED || state() == v1::JOB_STATE_RECOVERING;
   }
-  Want want() const { return {id(), job.spec().workers().min(), job.spec().workers().max()}; }
+  Want want() const {
+    if (wants_examiner()) return {id(), 1, 1};
+    return {id(), job.spec().workers().min(), job.spec().workers().max()};
+  }
   void mark(Unsaved what) {
     if (what > unsaved) unsaved = what;
   }

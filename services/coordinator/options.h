@@ -21,6 +21,7 @@ struct EngineOptions {
   std::chrono::milliseconds own_pause{2000};
   // Committed steps that are not stored yet; agents repeat the last 64 reports after a lost connection.
   std::int64_t unsaved_steps = 32;
+  int max_examinations = 5;                // of one job's data set, when workers are lost meanwhile
   int max_restarts_same_cause = 3;         // in a row, without progress
   int max_restarts_without_progress = 10;  // whatever the causes
 };

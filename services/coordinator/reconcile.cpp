@@ -163,6 +163,17 @@ void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineO
   renew_lease(now, generation, options, actions);
 }
 
+void reconcile_validating(const JobRecord& record, const std::vector<std::string>& offer, Actions& actions) {
+  if (record.cancelling()) {
+    if (record.examination) actions.emplace_back(StopExamination{});
+    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled while validating"});
+  } else if (record.wants_examiner()) {
+    if (!offer.empty()) actions.emplace_back(Examine{offer[0]});
+  } else if (!record.validating && !record.examination) {
+    actions.emplace_back(BuildManifest{});
+  }
+}
+
 void reconcile_waiting(const JobRecord& record, const std::vector<std::string>& offer, Actions& actions) {
   if (record.cancelling()) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled " + at_step(record)});
@@ -181,11 +192,7 @@ std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,
   Actions actions;
   switch (record.state()) {
     case v1::JOB_STATE_VALIDATING:
-      if (record.cancelling()) {
-        actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled while validating"});
-      } else if (!record.validating) {
-        actions.emplace_back(BuildManifest{});
-      }
+      reconcile_validating(record, offer, actions);
       break;
     case v1::JOB_STATE_QUEUED:
       reconcile_waiting(record, offer, actions);

@@ -21,6 +21,10 @@ struct Explain {  // the same state, another reason or message
   std::string message;
 };
 struct BuildManifest {};
+struct Examine {  // the data set is examined by this worker
+  std::string worker;
+};
+struct StopExamination {};
 struct OpenGeneration {
   std::vector<std::string> workers;  // by rank
 };
@@ -36,8 +40,8 @@ struct CloseGeneration {
   bool failed = false;  // it counts as a restart's cause
 };
 
-using Action = std::variant<ChangeState, Explain, BuildManifest, OpenGeneration, StopTrainers, KillTrainers,
-                            RenewLease, CloseGeneration>;
+using Action = std::variant<ChangeState, Explain, BuildManifest, Examine, StopExamination, OpenGeneration,
+                            StopTrainers, KillTrainers, RenewLease, CloseGeneration>;
 
 // `offer`: the workers that the scheduler gives this job now, or none.
 std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,

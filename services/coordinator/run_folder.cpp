@@ -92,6 +92,17 @@ void write_manifest(const fs::path& folder, const v1::JobManifest& manifest) {
                config::message_to_json(manifest, config::Unset::kLeaveOut).dump(1) + "\n");
 }
 
+fs::path preflight_file(const fs::path& folder) { return folder / "preflight.json"; }
+
+void write_preflight(const fs::path& folder, const v1::Preflight& found) {
+  config::Json json = {
+      {"arrays", found.arrays()}, {"problems", config::Json::array()}, {"warnings", config::Json::array()}};
+  for (const std::string& text : found.problems()) json["problems"].push_back(text);
+  for (const std::string& text : found.warnings()) json["warnings"].push_back(text);
+  if (found.problems().empty()) json["manifest_digest"] = found.manifest().digest();
+  replace_file(preflight_file(folder), json.dump(1) + "\n");
+}
+
 fs::path log_file(const fs::path& folder, int rank, int attempt) {
   return folder / "logs" / ("rank-" + std::to_string(rank) + ".attempt-" + std::to_string(attempt) + ".log");
 }

@@ -27,6 +27,9 @@ FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<std::f
 
 // Creates the folder with its logs folder and writes spec.yaml.
 void prepare_run_folder(const std::filesystem::path& folder, const v1::JobSpec& spec);
+// preflight.json: all that an examination found, but for the manifest.
+std::filesystem::path preflight_file(const std::filesystem::path& folder);
+void write_preflight(const std::filesystem::path& folder, const v1::Preflight& found);
 // Writes manifest.json.
 void write_manifest(const std::filesystem::path& folder, const v1::JobManifest& manifest);
 

@@ -79,7 +79,9 @@ class ServerImpl final : public Server {
     settings.run_roots = options.run_roots;
     return std::make_unique<Coordinator>(
         std::move(settings), std::move(store), epoch, clock,
-        [](const RequestManifest& request) { return examine(request.spec); });
+        [](const RequestManifest& request, const ParallelProgress& progress) {
+          return examine(request, progress);
+        });
   }
 
   void serve(const std::string& listen) {

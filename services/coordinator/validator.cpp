@@ -2,12 +2,16 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/checkpoint/portable.h"
 #include "core/config/spec.h"
-#include "core/data/manifest.h"
 #include "core/data/plan.h"
+#include "core/data/preflight.h"
+#include "core/data/split.h"
+#include "services/coordinator/run_folder.h"
 
 namespace mdgen::coordinator {
 
@@ -25,19 +29,52 @@ void check_val_freq(const v1::JobSpec& spec, const data::RunPlan& plan) {
                   ": there would be no validation; lower it, or leave it out and give val_epoch_freq");
 }
 
+// The manifest goes whole into each trainer's Assignment, and a message has at most 64 MiB (server.cpp).
+constexpr std::size_t kMaxManifestBytes = std::size_t{60} << 20;
+
+void check_size(const v1::JobManifest& manifest) {
+  const std::size_t bytes = manifest.ByteSizeLong();
+  if (bytes <= kMaxManifestBytes) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              "the manifest of " + std::to_string(manifest.train().entries_size()) + " + " +
+                  std::to_string(manifest.val().entries_size()) + " entries has " +
+                  std::to_string(bytes >> 20) + " MiB, at most " + std::to_string(kMaxManifestBytes >> 20) +
+                  " can be sent to a trainer: split the data set");
+}
+
+v1::Preflight examine_here(const v1::JobSpec& spec, const ParallelProgress& progress) {
+  checkpoint::check_start(spec);
+  return data::examine_data(spec, {.progress = progress});
+}
+
+void refuse_problems(const std::string& run_folder, const v1::Preflight& found) {
+  std::string list = preflight_file(run_folder).string();
+  try {
+    write_preflight(run_folder, found);
+  } catch (const Error& error) {
+    spdlog::warn("{}", error.what());
+    list.clear();
+  }
+  if (found.problems().empty()) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              data::problems_text(std::vector(found.problems().begin(), found.problems().end()), list));
+}
+
 }  // namespace
 
-Validated examine(const v1::JobSpec& spec) {
-  checkpoint::check_start(spec);
-  data::ManifestResult found = data::build_manifest(spec);
-  const data::RunPlan plan(data::plan_inputs(spec, found.manifest));
+Validated examine(const RequestManifest& request, const ParallelProgress& progress) {
+  const v1::JobSpec& spec = request.spec;
+  v1::Preflight found = request.found ? *request.found : examine_here(spec, progress);
+  refuse_problems(request.run_folder, found);
+  check_size(found.manifest());
+  const data::RunPlan plan(data::plan_inputs(spec, found.manifest()));
   check_val_freq(spec, plan);
   Validated result;
   result.plan_digest = data::plan_digest(plan.inputs());
   result.total_steps = plan.total_steps();
   result.warnings = config::warnings(spec);
-  for (std::string& warning : found.warnings) result.warnings.push_back(std::move(warning));
-  result.manifest = std::move(found.manifest);
+  for (std::string& warning : *found.mutable_warnings()) result.warnings.push_back(std::move(warning));
+  result.manifest = std::move(*found.mutable_manifest());
   return result;
 }
 

@@ -57,7 +57,17 @@ void WorkerRegistry::occupy(Worker& worker, const v1::GenerationId& id, int rank
 void WorkerRegistry::release(Worker& worker) {
   worker.busy.reset();
   worker.rank = -1;
-  free_[worker.order] = worker.id;
+  if (!worker.examining) free_[worker.order] = worker.id;
+}
+
+void WorkerRegistry::give_examination(Worker& worker, const std::string& job_id, std::int64_t attempt) {
+  worker.examining = Worker::Examining{job_id, attempt};
+  free_.erase(worker.order);
+}
+
+void WorkerRegistry::end_examination(Worker& worker) {
+  worker.examining.reset();
+  if (!worker.busy) free_[worker.order] = worker.id;
 }
 
 Worker* WorkerRegistry::find(const std::string& id) {

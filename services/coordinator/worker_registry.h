@@ -23,6 +23,12 @@ struct Worker {
   // The trainer that it was given and whose end it has not yet confirmed, and that one's rank.
   std::optional<v1::GenerationId> busy;
   int rank = -1;
+  // The data set that it was given to examine, until it says that it has ended.
+  struct Examining {
+    std::string job_id;
+    std::int64_t attempt = 0;
+  };
+  std::optional<Examining> examining;
 };
 
 // No call but all(), silent(), forgive() and pool() grows with the number of workers.
@@ -41,6 +47,8 @@ class WorkerRegistry {
 
   void occupy(Worker& worker, const v1::GenerationId& id, int rank);
   void release(Worker& worker);
+  void give_examination(Worker& worker, const std::string& job_id, std::int64_t attempt);
+  void end_examination(Worker& worker);
 
   // `pause` was ours: it counts as nobody's silence.
   void forgive(std::chrono::nanoseconds pause);

@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "services/worker/agent_core.h"
 #include "services/worker/coordinator_link.h"
+#include "services/worker/examiner.h"
 #include "services/worker/mailbox.h"
 #include "services/worker/surroundings.h"
 #include "services/worker/trainer_process.h"
@@ -148,6 +149,8 @@ class AgentLoop {
   void carry_out(KillTrainer&) {
     if (process_) process_->kill();
   }
+  void carry_out(Examine& examine) { examiner_.start(examine.task); }
+  void carry_out(StopExamination&) { examiner_.stop(); }
   void carry_out(Leave& leave) { status_ = leave.status; }
   void carry_out(Spawn& spawn) {
     const v1::Assignment& assignment = spawn.assignment;
@@ -186,6 +189,9 @@ class AgentLoop {
   Mailbox mailbox_;
   CoordinatorLink link_;
   AgentCore core_;
+  Examiner examiner_{examine, [this](v1::PreflightReport report) {
+                       mailbox_.post({0, ExaminerSaid{std::move(report)}});
+                     }};
   std::uint64_t trainer_number_ = 0;
   std::unique_ptr<TrainerServer> server_;
   std::unique_ptr<TrainerProcess> process_;

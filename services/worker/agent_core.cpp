@@ -78,6 +78,7 @@ void AgentCore::on(const Tick&) {
 
 void AgentCore::on(const LinkDown& event) {
   const bool was_up = std::exchange(link_, Link::kDown) == Link::kUp;
+  abandon_examination();
   if (leaving_) return;
   if (was_up) {
     spdlog::warn("lost the coordinator: {}", event.message);
@@ -112,6 +113,10 @@ void AgentCore::on(const Ordered& event) {
       *order.mutable_lease() = message.lease().lease();
       return order_trainer(message.lease().id(), std::move(order));
     }
+    case v1::CoordinatorMessage::kExamine:
+      return examine(message.examine());
+    case v1::CoordinatorMessage::kStopExamination:
+      return stop_examination(message.stop_examination());
     case v1::CoordinatorMessage::kShutdown:
       spdlog::info("dismissed: {}", message.shutdown().reason());
       return begin_leaving(0, "dismissed");
@@ -292,6 +297,7 @@ void AgentCore::begin_leaving(int status, const std::string& reason) {
   leaving_ = status;
   leave_deadline_ = now_ + config_.leave_wait;
   pending_.reset();
+  abandon_examination();
   if (link_ == Link::kUp) {
     v1::AgentMessage message;
     message.mutable_goodbye()->set_reason(reason);

@@ -7,6 +7,8 @@
 //
 // A newer assignment kills the old trainer first and starts when that has been reaped. An exit is reported
 // once the trainer's stream has ended too, so that its last reports come before it.
+//
+// Beside that it may examine a data set for the coordinator, for as long as the link holds.
 #pragma once
 
 #include <chrono>
@@ -48,10 +50,13 @@ struct TrainerExited {
 struct SpawnFailed {
   std::string message;
 };
+struct ExaminerSaid {
+  v1::PreflightReport report;
+};
 struct StopRequested {};
 struct Tick {};
 using Event = std::variant<Tick, LinkDown, Ordered, TrainerSaid, TrainerStreamEnded, TrainerExited,
-                           SpawnFailed, StopRequested>;
+                           SpawnFailed, ExaminerSaid, StopRequested>;
 
 // --- What the core wants done, in this order ---
 
@@ -74,10 +79,15 @@ struct Tell {
   v1::AgentOrder order;
 };
 struct KillTrainer {};
+struct Examine {
+  v1::PreflightTask task;
+};
+struct StopExamination {};  // its last report follows
 struct Leave {
   int status = 0;
 };
-using Action = std::variant<OpenLink, AbandonLink, LinkUp, Send, Spawn, Tell, KillTrainer, Leave>;
+using Action = std::variant<OpenLink, AbandonLink, LinkUp, Send, Spawn, Tell, KillTrainer, Examine,
+                            StopExamination, Leave>;
 
 // Not thread-safe.
 class AgentCore {
@@ -120,6 +130,7 @@ class AgentCore {
   void on(const TrainerStreamEnded&);
   void on(const TrainerExited& event);
   void on(const SpawnFailed& event);
+  void on(const ExaminerSaid& event);
   void on(const StopRequested&);
 
   void welcome(const v1::Welcome& welcome);
@@ -127,6 +138,9 @@ class AgentCore {
   void stop(const v1::Stop& stop);
   void order_trainer(const v1::GenerationId& id, v1::AgentOrder order);
   void spawn(const v1::Assignment& assignment);
+  void examine(const v1::PreflightTask& task);
+  void stop_examination(const v1::PreflightStop& stop);
+  void abandon_examination();
   void kill_trainer();
   void trainer_gone();
   void begin_leaving(int status, const std::string& reason);
@@ -148,6 +162,14 @@ class AgentCore {
   std::optional<Trainer> trainer_;
   std::optional<v1::Assignment> pending_;
   std::optional<v1::TrainerEvent> last_exit_;
+
+  struct Examination {
+    v1::PreflightTask task;
+    bool stopped = false;
+    bool abandoned = false;  // nobody waits for it any more
+  };
+  std::optional<Examination> examination_;  // until its last report
+  std::optional<v1::PreflightTask> next_examination_;
 
   std::optional<int> leaving_;
   Clock::Steady leave_deadline_;

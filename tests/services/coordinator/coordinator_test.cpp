@@ -108,13 +108,13 @@ struct CoordinatorTest : ::testing::Test {
     store = kept.get();
     CoordinatorOptions options;
     options.tick = 5ms;
-    coordinator =
-        std::make_unique<Coordinator>(options, std::move(kept), 1, clock, [](const RequestManifest&) {
-          Validated result;
-          result.total_steps = 20;
-          result.manifest.set_digest("manifest");
-          return result;
-        });
+    coordinator = std::make_unique<Coordinator>(options, std::move(kept), 1, clock,
+                                                [](const RequestManifest&, const ParallelProgress&) {
+                                                  Validated result;
+                                                  result.total_steps = 20;
+                                                  result.manifest.set_digest("manifest");
+                                                  return result;
+                                                });
   }
   v1::JobSpec spec(const std::string& name, int workers = 1) const {
     const std::string count = std::to_string(workers);

@@ -25,6 +25,8 @@ class MemoryStore : public JobStore {
       record.ledger = ledger::Writer(ledger::position_of(ledgers_[id]));
       record.unsaved = JobRecord::Unsaved::kNothing;
       record.generation_unsaved = record.manifest_unsaved = record.validating = false;
+      record.examination.reset();
+      record.examinations = 0;
       if (record.generation) {
         record.generation->evidence.clear();
         record.generation->failed_at.reset();

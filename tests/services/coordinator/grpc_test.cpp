@@ -3,6 +3,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <stop_token>
+#include <thread>
+
+#include "core/base/files.h"
 #include "core/data/manifest_file.h"
 #include "services/coordinator/run_folder.h"
 #include "tests/services/coordinator/grpc_fixture.h"
@@ -117,6 +124,83 @@ TEST_F(ServerTest, ABadDataSetFailsTheJobAndNamesTheFile) {
   EXPECT_EQ(job->state(), v1::JOB_STATE_FAILED);
   EXPECT_EQ(job->reason(), "InvalidDataset");
   EXPECT_THAT(job->message(), HasSubstr(made_.names[0] + "_R1.npy"));
+}
+
+TEST_F(ServerTest, EveryProblemIsInAFileThatTheMessageNames) {
+  std::ofstream split(made_.train_split);
+  split << "name,seqres\n";
+  for (int i = 0; i < 30; ++i) split << "absent" << i << ",ACDE\n";
+  split.close();
+  const std::string id = submitted(spec());
+  ASSERT_TRUE(reaches(id, v1::JOB_STATE_FAILED));
+  const v1::Job job = server_->job(id);
+  EXPECT_EQ(job.reason(), "InvalidDataset");
+  EXPECT_THAT(job.message(), HasSubstr("the data set has 30 problems"));
+  EXPECT_THAT(job.message(),
+              HasSubstr("and 10 more\nThe whole list is in " + job.run_folder() + "/preflight.json"));
+  const auto list = nlohmann::json::parse(read_file(preflight_file(job.run_folder())));
+  ASSERT_EQ(list["problems"].size(), 30U);
+  EXPECT_THAT(list["problems"][29].get<std::string>(), HasSubstr("line 31 (absent29)"));
+}
+
+// A data set as large as one can be that still fits one message to a trainer.
+TEST_F(ServerTest, Preflight_OnAWorker) {
+  grpc::ChannelArguments unlimited;  // as an agent's channel
+  unlimited.SetMaxReceiveMessageSize(-1);
+  const auto worker = std::make_unique<FakeAgent>(
+      grpc::CreateCustomChannel(server_->grpc_address(), grpc::InsecureChannelCredentials(), unlimited),
+      identity("i0"));
+  v1::JobSpec resolved = spec();
+  resolved.mutable_data()->set_preflight("worker");
+  const std::string id = submitted(resolved);
+  v1::CoordinatorMessage order;
+  while (!order.has_examine()) order = worker->read();
+  EXPECT_EQ(order.examine().job_id(), id);
+  v1::Preflight found;
+  for (int i = 0; i < 100'000; ++i) {
+    v1::ManifestEntry& entry = *found.mutable_manifest()->mutable_train()->add_entries();
+    entry.set_name("protein" + std::to_string(i) + "_A");
+    entry.set_seqres(std::string(220, 'A'));
+    entry.set_residues(220);
+    for (int index = 1; index <= 3; ++index) {
+      v1::Replica& replica = *entry.add_replicas();
+      replica.set_index(index);
+      replica.set_file(entry.name() + "_R" + std::to_string(index) + ".npy");
+      replica.set_frames(251);
+      replica.set_dtype("<f2");
+      replica.set_bytes(4'639'000);
+      replica.set_mtime_ns(1'800'000'000'000'000'000);
+      replica.set_probe(0x0123456789abcdef);
+    }
+  }
+  const std::string digest = data::job_manifest_digest(found.manifest());
+  found.mutable_manifest()->set_digest(digest);
+  const std::string bytes = found.SerializeAsString();
+  EXPECT_GT(bytes.size(), std::size_t{32} << 20);
+  for (std::size_t at = 0; at < bytes.size(); at += 1 << 20) {
+    v1::AgentMessage message;
+    message.mutable_preflight()->set_job_id(id);
+    message.mutable_preflight()->set_attempt(order.examine().attempt());
+    message.mutable_preflight()->mutable_part()->set_bytes(bytes.substr(at, 1 << 20));
+    message.mutable_preflight()->mutable_part()->set_last(at + (1 << 20) >= bytes.size());
+    worker->write(message);
+    message.mutable_beat();
+    worker->write(message);
+  }
+  std::jthread beating([&](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    v1::AgentMessage beat;
+    beat.mutable_beat();
+    while (!never.wait_for(lock, stop, 500ms, [&] { return stop.stop_requested(); })) worker->write(beat);
+  });
+  const v1::Assignment assignment = worker->read_assignment();
+  beating.request_stop();
+  EXPECT_EQ(assignment.id().job_id(), id);
+  EXPECT_EQ(assignment.manifest_digest(), digest);
+  EXPECT_EQ(data::read_manifest(assignment.run_folder(), digest).train().entries_size(), 100'000);
+  EXPECT_EQ(server_->job(id).manifest_digest(), digest);
 }
 
 TEST_F(ServerTest, BytesThatAreNoUtf8InASplitAreReportedAndStored) {

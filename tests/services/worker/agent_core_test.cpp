@@ -56,6 +56,10 @@ std::string words(const std::vector<Action>& actions) {
       return "spawn" + std::to_string(spawn.assignment.id().generation());
     }
     std::string operator()(const KillTrainer&) { return "kill"; }
+    std::string operator()(const Examine& examine) {
+      return "examine" + std::to_string(examine.task.attempt());
+    }
+    std::string operator()(const StopExamination&) { return "stop-examination"; }
     std::string operator()(const Leave& leave) { return "leave" + std::to_string(leave.status); }
     std::string operator()(const Tell& tell) {
       return tell.order.has_assignment() ? "tell-assignment"
@@ -66,6 +70,7 @@ std::string words(const std::vector<Action>& actions) {
       const v1::AgentMessage& message = send.message;
       if (message.has_beat()) return "beat";
       if (message.has_goodbye()) return "goodbye";
+      if (message.has_preflight()) return "preflight" + std::to_string(message.preflight().attempt());
       return (message.trainer().has_exited()     ? "exited"
               : message.trainer().has_finished() ? "finished"
                                                  : "report") +
@@ -310,6 +315,72 @@ TEST_F(AgentCoreTest, StopRequested_TrainerDoesNotDie_LeavesAllTheSame) {
   EXPECT_EQ(tell(StopRequested{}), "goodbye kill");
   EXPECT_EQ(core_.wake_at(), now_ + 2s);
   EXPECT_EQ(tick(2000ms), "leave0");
+}
+
+// --- Data sets ---
+
+v1::CoordinatorMessage examine(std::int64_t attempt) {
+  v1::CoordinatorMessage message;
+  message.mutable_examine()->set_job_id("j");
+  message.mutable_examine()->set_attempt(attempt);
+  return message;
+}
+
+v1::CoordinatorMessage stop_examination(std::int64_t attempt) {
+  v1::CoordinatorMessage message;
+  message.mutable_stop_examination()->set_job_id("j");
+  message.mutable_stop_examination()->set_attempt(attempt);
+  return message;
+}
+
+ExaminerSaid examined(std::int64_t attempt, bool last) {
+  ExaminerSaid said;
+  said.report.set_job_id("j");
+  said.report.set_attempt(attempt);
+  said.report.mutable_part()->set_last(last);
+  return said;
+}
+
+TEST_F(AgentCoreTest, Examination_IsReportedToItsEnd) {
+  tick(0ms);
+  welcome();
+  EXPECT_EQ(tell(examine(1)), "examine1");
+  EXPECT_EQ(tell(examined(1, false)), "preflight1");
+  EXPECT_EQ(tell(examined(1, true)), "preflight1");
+  EXPECT_EQ(tell(examined(1, true)), "") << "it is over";
+  EXPECT_EQ(tell(examine(2)), "examine2");
+  EXPECT_EQ(tell(start(1)), "spawn1") << "trainers do not wait for it";
+}
+
+TEST_F(AgentCoreTest, Examination_StoppedOnce) {
+  tick(0ms);
+  welcome();
+  tell(examine(1));
+  EXPECT_EQ(tell(stop_examination(7)), "");
+  EXPECT_EQ(tell(stop_examination(1)), "stop-examination");
+  EXPECT_EQ(tell(stop_examination(1)), "");
+  EXPECT_EQ(tell(examined(1, true)), "preflight1") << "the coordinator waits for its end";
+}
+
+TEST_F(AgentCoreTest, Examination_IsBoundToTheLink) {
+  tick(0ms);
+  welcome();
+  tell(examine(1));
+  EXPECT_EQ(tell(LinkDown{LinkLoss::kUnreachable, "gone"}), "stop-examination");
+  tick(200ms);
+  welcome();
+  EXPECT_EQ(tell(examine(1)), "") << "the old one, which may have the same number, has not ended";
+  EXPECT_EQ(tell(examined(1, false)), "") << "nobody waits for the old one";
+  EXPECT_EQ(tell(examined(1, true)), "examine1");
+  EXPECT_EQ(tell(examined(1, true)), "preflight1");
+
+  tell(examine(2));
+  tell(LinkDown{LinkLoss::kUnreachable, "gone"});
+  tick(200ms);
+  welcome();
+  tell(examine(3));
+  EXPECT_EQ(tell(stop_examination(3)), "preflight3") << "it had not begun";
+  EXPECT_EQ(tell(examined(2, true)), "");
 }
 
 }  // namespace

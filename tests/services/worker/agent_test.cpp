@@ -432,5 +432,29 @@ TEST_F(AgentTest, Program_AgentKilled_TakesItsTrainerWithIt) {
   ::close(pidfd);
 }
 
+TEST_F(AgentTest, Examine_ReportsWhatTheDataSetHas) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  v1::CoordinatorMessage order;
+  order.mutable_examine()->set_job_id("j");
+  order.mutable_examine()->set_attempt(4);
+  v1::DataSpec& data = *order.mutable_examine()->mutable_spec()->mutable_data();
+  order.mutable_examine()->mutable_spec()->mutable_loop()->set_no_validate(true);
+  data.set_train_split(folder_ / "train.csv");
+  data.set_data_dir(folder_.path());
+  replace_file(folder_ / "train.csv", "name,seqres\np1,ACXE\np2,ACDE\n");
+  coordinator_.send(order);
+  const auto said = coordinator_.await(
+      [](const auto& one) { return one.has_preflight() && one.preflight().part().last(); });
+  EXPECT_EQ(said.preflight().job_id(), "j");
+  EXPECT_EQ(said.preflight().attempt(), 4);
+  v1::Preflight found;
+  ASSERT_TRUE(found.ParseFromString(said.preflight().part().bytes()));
+  ASSERT_EQ(found.problems_size(), 2);
+  EXPECT_THAT(found.problems(0), HasSubstr("line 2 (p1): letter 'X'"));
+  EXPECT_THAT(found.problems(1), HasSubstr("p2.npy is not in " + folder_.path().string()));
+  EXPECT_EQ(agent.stop(), 0);
+}
+
 }  // namespace
 }  // namespace mdgen::worker

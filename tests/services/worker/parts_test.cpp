@@ -59,6 +59,17 @@ TEST(Outbox, Rewind_RepeatsAStartReportOnlyWhenNothingFollowedIt) {
   EXPECT_THAT(drain(outbox), ElementsAre(1));
 }
 
+TEST(Outbox, Rewind_DropsWhatABrokenConnectionMadeVoid) {
+  Outbox outbox(10, 5);
+  v1::AgentMessage examined;
+  examined.mutable_preflight();
+  outbox.push(examined);
+  outbox.push(examined);
+  outbox.pop();
+  outbox.rewind();
+  EXPECT_TRUE(outbox.empty());
+}
+
 v1::AgentMessage counted(std::int64_t number) {
   v1::AgentMessage message = step(number);
   v1::StepReport& report = *message.mutable_trainer()->mutable_step();
