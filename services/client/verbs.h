@@ -36,6 +36,12 @@ struct Options {
   std::optional<int> newest;    // ledger show: only so many
   int threads = 4;              // data verify
   std::string weights = "raw";  // checkpoints export: raw or ema
+
+  std::string split;       // of balance, as the following
+  std::vector<int> ranks;  // none: the spec's workers.max
+  std::vector<int> batch_sizes{1, 2, 4};
+  std::optional<int> samples_per_rank;  // of a step; nothing: as in the spec
+  int epochs = 4;
 };
 
 ExitCode submit(const Options& options, const Surroundings& world);
@@ -62,6 +68,8 @@ ExitCode verify_ledger(const Options& options, const Surroundings& world);
 // (<run folder>/data.sha256, as sha256sum's) and with mdgen-prep's. kExitFailed when one differs.
 ExitCode verify_data(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
+// Reads the training split only.
+ExitCode balance(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);
 
 // options.job as a folder: a checkpoint, a folder of them or a run folder; a job's is asked from the
