@@ -24,7 +24,8 @@ model::Conditioning of_rows(const model::Conditioning& all, const at::Tensor& ro
           .x_cond_mask = of(all.x_cond_mask),
           .aatype = of(all.aatype),
           .dropout_key = {},
-          .first_residue = of(all.first_residue)};
+          .first_residue = of(all.first_residue),
+          .bias_token_position = all.bias_token_position};
 }
 
 // The drift of the flow: what the model's output says of the samples that the solver asks for.
