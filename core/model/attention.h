@@ -1,8 +1,8 @@
 // Self-attention, with or without rotary position embedding, and with one learned bias token (reference:
 // mha.py, and latent_model.py AttentionWithRoPE; RoPE as in fair-esm's RotaryEmbedding).
 //
-// The bias token is a key and value of its own after the S positions: no mask hides it, and it is rotated like
-// a key at position S, or at a later one where S has been trimmed of padding.
+// The bias token is a key and value of its own after the S positions: no mask hides it, and it is rotated
+// like a key at position S, or at a later one where S has been trimmed of padding.
 #pragma once
 
 #include <torch/torch.h>

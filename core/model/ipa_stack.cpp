@@ -69,8 +69,8 @@ at::Tensor IpaStack::run_both_ways(const at::Tensor& tokens, const at::Tensor& t
   const at::Tensor r = sum_or(tokens, latent_to_emb_r(seen_from(end, start)));
   const at::Tensor f = sum_or(tokens, latent_to_emb_f(seen_from(start, end)));
   const protein::Rigid frames{at::cat({start.rots, end.rots}), at::cat({start.trans, end.trans})};
-  const auto out = run(at::cat({r, f}), twice(t), frames, twice(given.mask.select(1, 0)), given.bias_token_position,
-                       Dropout::cat(dropout.of(kForward), dropout.of(kBackward)))
+  const auto out = run(at::cat({r, f}), twice(t), frames, twice(given.mask.select(1, 0)),
+                       given.bias_token_position, Dropout::cat(dropout.of(kForward), dropout.of(kBackward)))
                        .chunk(2);
   return out[0] + out[1];
 }

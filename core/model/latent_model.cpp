@@ -136,8 +136,7 @@ LatentLayerInputs LatentModelImpl::Parts::layer_inputs(const Conditioning& given
   const at::Tensor& mask = given.mask;
   const std::int64_t frames = mask.size(1);
   LatentLayerInputs inputs;
-  inputs.residues =
-      attention_keys(mask.flatten(0, 1), config.attends_padding(), given.bias_token_position);
+  inputs.residues = attention_keys(mask.flatten(0, 1), config.attends_padding(), given.bias_token_position);
   if (config.hyena) {
     require((mask == mask.select(1, 0).unsqueeze(1)).all().item<bool>(),
             "hyena mixes all frames of a residue: none of a real residue's may be padding");

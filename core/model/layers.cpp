@@ -99,8 +99,7 @@ at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
     y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa))
                 .unflatten(0, {x.size(0), x.size(1)});
   }
-  y = at::addcmul(y, m[2],
-                  mha_l_(modulated_norm(y, m[0], m[1]), inputs.residues, inputs.dropout.of(kMhaL)));
+  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residues, inputs.dropout.of(kMhaL)));
   const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
   y = at::addcmul(y, m[5], mix_frames(by_residue, inputs).transpose(1, 2));
   return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));

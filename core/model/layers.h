@@ -21,8 +21,7 @@ class IpaLayerImpl : public torch::nn::Module {
 
   // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residues: keys of B rows.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                     const at::Tensor& pair_bias, const AttentionKeys& residues,
-                     const Dropout& dropout = {});
+                     const at::Tensor& pair_bias, const AttentionKeys& residues, const Dropout& dropout = {});
 
  private:
   torch::nn::Sequential adaLN_modulation_;

@@ -89,7 +89,7 @@ OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0,
   Dopri5Options options{.rtol = how.ode_rtol(),
                         .atol = how.ode_atol(),
                         .norm = batch_norm ? ErrorNorm::kBatch : ErrorNorm::kSample,
-                        .counted = counted,
+                        .counted = spec.reference_compat() ? at::Tensor() : counted,
                         .max_steps = max_steps};
   return dopri5(flow, x0, begin, end, options);
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace mdgen::data {
@@ -60,15 +61,26 @@ TEST(Padding, ASampleShowsItsProteinUpToCrop) {
 
 TEST(Padding, WhereTheReferenceCountsIt_CompatibilityKeepsIt) {
   using Set = void (v1::ModelSpec::*)(bool);
-  for (const Set set :
-       {&v1::ModelSpec::set_supervise_all_torsions, &v1::ModelSpec::set_design, &v1::ModelSpec::set_no_rope}) {
+  for (const Set set : {&v1::ModelSpec::set_supervise_all_torsions, &v1::ModelSpec::set_design,
+                        &v1::ModelSpec::set_no_rope}) {
     const auto turn_on = [&](v1::ModelSpec& model) { (model.*set)(true); };
     EXPECT_EQ(padded(spec_of_model(true, turn_on), {9}), 100);
     EXPECT_EQ(padded(spec_of_model(false, turn_on), {9}), 16);
   }
-  for (const Set set : {&v1::ModelSpec::set_sim_condition, &v1::ModelSpec::set_tps_condition,
-                        &v1::ModelSpec::set_inpainting, &v1::ModelSpec::set_hyena,
-                        &v1::ModelSpec::set_interleave_ipa, &v1::ModelSpec::set_abs_pos_emb}) {
+  for (const char* method : {"dopri5", "euler"}) {
+    const auto sampling = [&](bool compat) {
+      return spec_of([&](v1::JobSpec& spec) {
+        spec.set_reference_compat(compat);
+        spec.mutable_loop()->set_inference_batches(1);
+        spec.mutable_transport()->set_sampling_method(method);
+      });
+    };
+    EXPECT_EQ(padded(sampling(true), {9}), std::string(method) == "dopri5" ? 100 : 16);
+    EXPECT_EQ(padded(sampling(false), {9}), 16);
+  }
+  for (const Set set :
+       {&v1::ModelSpec::set_sim_condition, &v1::ModelSpec::set_tps_condition, &v1::ModelSpec::set_inpainting,
+        &v1::ModelSpec::set_hyena, &v1::ModelSpec::set_interleave_ipa, &v1::ModelSpec::set_abs_pos_emb}) {
     EXPECT_EQ(padded(spec_of_model(true, [&](v1::ModelSpec& model) { (model.*set)(true); }), {9}), 16);
   }
 }

@@ -82,7 +82,8 @@ struct Asked {
 };
 
 Answer answer(const v1::JobSpec& spec, const Asked& asked) {
-  const data::Dataset dataset(spec, data::build_manifest(spec).manifest.train(), latent_channels(spec.model()));
+  const data::Dataset dataset(spec, data::build_manifest(spec).manifest.train(),
+                              latent_channels(spec.model()));
   data::Batch batch = dataset.load(0, asked.samples);
   to_type(batch, asked.type);
   if (asked.token_follows_length) batch.untrimmed_residues = 0;
@@ -92,7 +93,8 @@ Answer answer(const v1::JobSpec& spec, const Asked& asked) {
   Answer out;
   out.residues = batch.mask.size(1);
   const at::Tensor losses =
-      training_losses(model, transport, prepared, transport.flow_time(batch.flow_time), batch.noise).per_sample;
+      training_losses(model, transport, prepared, transport.flow_time(batch.flow_time), batch.noise)
+          .per_sample;
   losses.mean().backward();
   out.losses = losses.detach();
   for (const auto& item : model->named_parameters()) {
@@ -147,7 +149,8 @@ TEST_P(PaddingTest, InDoublePrecisionTheyDifferByRoundingAlone) {
   const v1::JobSpec padded = spec_of(made(), GetParam().flags, "crop");
   const v1::JobSpec trimmed = spec_of(made(), GetParam().flags, "trimmed");
   const data::MicroBatch samples = {1, 0};
-  EXPECT_LT(difference(answer(trimmed, {samples, at::kDouble}), answer(padded, {samples, at::kDouble})), 1e-12);
+  EXPECT_LT(difference(answer(trimmed, {samples, at::kDouble}), answer(padded, {samples, at::kDouble})),
+            1e-12);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -176,8 +179,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Which the tests above would miss if the model were blind to it.
 TEST_F(PaddingTest, TheBiasTokenMustStayWhereItIs) {
-  for (const Words& flags : std::initializer_list<Words>{
-           {"--sim_condition"}, {"--tps_condition", "--prepend_ipa"}, {"--mpnn", "--design", "--prepend_ipa"}}) {
+  for (const Words& flags : std::initializer_list<Words>{{"--sim_condition"},
+                                                         {"--tps_condition", "--prepend_ipa"},
+                                                         {"--mpnn", "--design", "--prepend_ipa"}}) {
     const Answer whole = answer(spec_of(made(), flags, "crop"), {{0, 1}});
     const v1::JobSpec trimmed = spec_of(made(), flags, "trimmed");
     EXPECT_LT(difference(answer(trimmed, {{0, 1}}), whole), 1e-5);
