@@ -10,6 +10,7 @@
 #include "core/data/draws.h"
 #include "core/data/features.h"
 #include "core/data/manifest.h"
+#include "core/data/padding.h"
 #include "core/data/window_reader.h"
 #include "core/protein/residue_constants.h"
 #include "core/transport/time_range.h"
@@ -71,6 +72,7 @@ struct Dataset::State {
 
   WindowRules rules = window_rules(spec);
   SampleSizes sizes = sample_sizes(spec, manifest);
+  PaddingRules padding = padding_rules(spec);
   transport::TimeRange times = transport::training_time_range(transport::path_type(spec.transport()),
                                                               transport::prediction_type(spec.transport()));
 
@@ -101,7 +103,11 @@ struct Dataset::State {
 };
 
 std::int64_t Dataset::State::batch_length(const MicroBatch& samples) const {
-  if (crop() > 0) return crop();
+  if (padding.crop > 0) {
+    std::vector<std::int32_t> residues;
+    for (const std::uint32_t sample : samples) residues.push_back(entry(sample).residues());
+    return padded_residues(padding, residues);
+  }
   const v1::ManifestEntry& first = entry(samples.front());
   for (const std::uint32_t sample : samples) {
     const v1::ManifestEntry& other = entry(sample);
@@ -119,6 +125,7 @@ Batch Dataset::State::empty_batch(const MicroBatch& samples) const {
   const std::int64_t t = frames();
   const std::int64_t l = batch_length(samples);
   Batch batch;
+  batch.untrimmed_residues = padding.crop;
   if (spec.model().no_frames()) {
     batch.atom37 = at::zeros({b, t, l, protein::kAtom37, 3});
     batch.atom37_mask = at::zeros({b, l, protein::kAtom37});

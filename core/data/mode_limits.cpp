@@ -36,11 +36,6 @@ std::string length_problem(const v1::JobSpec& resolved, std::int32_t residues) {
   if (const auto modes = pointing_modes(model); !modes.empty() && shown < kPeptide) {
     return has + "; " + join(modes, ", ") + " needs at least 4: it points at the residues 1 to 4";
   }
-  if (model.hyena() && shown < length) {
-    return has +
-           "; the sample would be padded, and hyena cannot leave padding out: lower crop to the "
-           "shortest protein's length, or leave hyena out";
-  }
   if (model.abs_pos_emb() && length > crop) {
     return has + "; abs_pos_emb has rows for crop = " + std::to_string(crop) + " of them";
   }

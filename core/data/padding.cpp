@@ -9,10 +9,14 @@ namespace {
 
 constexpr std::int32_t kKernelMultiple = 8;
 
-// Where the reference's mathematics sees padding, compatibility keeps it.
+// Where the reference's mathematics sees padding, compatibility keeps it: in the loss of torsions and of the
+// sequence, in attention without rotary embedding (B19), and in the step sizes of sampled validation batches.
 bool padding_counts(const v1::JobSpec& resolved) {
   const v1::ModelSpec& model = resolved.model();
-  return resolved.reference_compat() && (model.supervise_all_torsions() || model.design() || model.no_rope());
+  const bool samples_adaptively =
+      resolved.loop().inference_batches() > 0 && resolved.transport().sampling_method() == "dopri5";
+  return resolved.reference_compat() &&
+         (model.supervise_all_torsions() || model.design() || model.no_rope() || samples_adaptively);
 }
 
 }  // namespace

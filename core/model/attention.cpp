@@ -31,11 +31,11 @@ at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, s
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
 
-at::Tensor key_bias(const at::Tensor& mask, bool attends_padding) {
+AttentionKeys attention_keys(const at::Tensor& mask, bool attends_padding, std::int64_t token_position) {
   const float padded = attends_padding ? 1.0F : -std::numeric_limits<float>::infinity();
   at::Tensor bias = at::zeros({mask.size(0), mask.size(1) + 1}, mask.options());
   bias.narrow(1, 0, mask.size(1)).masked_fill_(mask == 0, padded);
-  return bias.unsqueeze(1).unsqueeze(1);
+  return {bias.unsqueeze(1).unsqueeze(1), token_position};
 }
 
 RotaryEmbeddingImpl::RotaryEmbeddingImpl(std::int64_t dim) {
@@ -63,9 +63,9 @@ at::Tensor MultiheadAttentionImpl::rotated(const at::Tensor& x, std::int64_t fir
   return rot_emb_ ? rotate_by_position(x, rot_emb_->inv_freq(), first) : x;
 }
 
-at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor& bias,
+at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const AttentionKeys& keys,
                                            const Dropout& dropout, Along along) {
-  const std::int64_t length = x.size(-2);
+  const std::int64_t token_position = keys.token_position > 0 ? keys.token_position : x.size(-2);
   const auto with_token = [&](const at::Tensor& all, const at::Tensor& token) {
     std::vector<std::int64_t> shape = all.sizes().vec();
     shape[3] = 1;
@@ -74,9 +74,9 @@ at::Tensor MultiheadAttentionImpl::forward(const at::Tensor& x, const at::Tensor
   const at::Tensor token_k = split_heads(bias_k_.unsqueeze(0));
   const at::Tensor token_v = split_heads(bias_v_.unsqueeze(0));
   const at::Tensor q = rotated(split_heads(q_proj_(x)), 0).flatten(0, 1);
-  const at::Tensor k = with_token(rotated(split_heads(k_proj_(x)), 0), rotated(token_k, length));
+  const at::Tensor k = with_token(rotated(split_heads(k_proj_(x)), 0), rotated(token_k, token_position));
   const at::Tensor v = with_token(split_heads(v_proj_(x)), token_v);
-  const at::Tensor attended = attend(q, k, v, bias, dropout, along);
+  const at::Tensor attended = attend(q, k, v, keys.bias, dropout, along);
   return out_proj_(attended.transpose(1, 2).flatten(-2).unflatten(0, {x.size(0), x.size(1)}));
 }
 

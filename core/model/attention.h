@@ -1,8 +1,8 @@
 // Self-attention, with or without rotary position embedding, and with one learned bias token (reference:
 // mha.py, and latent_model.py AttentionWithRoPE; RoPE as in fair-esm's RotaryEmbedding).
 //
-// The bias token is a key and value of its own after the last position S: it is rotated like a key at
-// position S, and no mask hides it.
+// The bias token is a key and value of its own after the S positions: no mask hides it, and it is rotated
+// like a key at position S, or at a later one where S has been trimmed of padding.
 #pragma once
 
 #include <torch/torch.h>
@@ -16,9 +16,15 @@ namespace mdgen::model {
 // x (..., S, D), D even: each pair (x_i, x_{i + D/2}) turned by p * inv_freq[i], p = first, first + 1, ….
 at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, std::int64_t first = 0);
 
-// What SDPA adds to the scores: 0 where `mask` (N, S) is 1 and for the bias token; where it is 0, -infinity,
-// or 1 with `attends_padding` (see ModelConfig). (N, 1, 1, S + 1), for AttentionWithRope::forward.
-at::Tensor key_bias(const at::Tensor& mask, bool attends_padding = false);
+// What attention is told of its keys, those of the S positions and the bias token.
+struct AttentionKeys {
+  at::Tensor bias;                  // (N, 1, 1, S + 1): added to the scores
+  std::int64_t token_position = 0;  // the bias token's rotary position; 0: S
+};
+// The bias is 0 where `mask` (N, S) is 1 and for the bias token; where it is 0, -infinity, or 1 with
+// `attends_padding` (see ModelConfig).
+AttentionKeys attention_keys(const at::Tensor& mask, bool attends_padding = false,
+                             std::int64_t token_position = 0);
 
 class RotaryEmbeddingImpl : public torch::nn::Module {
  public:
@@ -34,9 +40,9 @@ class MultiheadAttentionImpl : public torch::nn::Module {
  public:
   MultiheadAttentionImpl(std::int64_t dim, std::int64_t heads, bool rope);
 
-  // x (N1, N2, S, C): attends along S; `bias` (N1 * N2, 1, 1, S + 1) or (1, 1, 1, S + 1). x may be any view.
+  // x (N1, N2, S, C): attends along S; keys of N1 * N2 rows, or of one for all. x may be any view.
   // `along`: what S counts, for dropout; N2 counts the other.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, const Dropout& dropout = {},
+  at::Tensor forward(const at::Tensor& x, const AttentionKeys& keys, const Dropout& dropout = {},
                      Along along = Along::kResidues);
 
  private:
@@ -54,9 +60,9 @@ TORCH_MODULE(MultiheadAttention);
 class AttentionWithRopeImpl : public torch::nn::Module {
  public:
   AttentionWithRopeImpl(std::int64_t dim, std::int64_t heads, bool rope = true);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, const Dropout& dropout = {},
+  at::Tensor forward(const at::Tensor& x, const AttentionKeys& keys, const Dropout& dropout = {},
                      Along along = Along::kResidues) {
-    return attn_->forward(x, bias, dropout, along);
+    return attn_->forward(x, keys, dropout, along);
   }
 
  private:

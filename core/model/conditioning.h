@@ -3,12 +3,14 @@
 
 #include <torch/torch.h>
 
+#include <cstdint>
+
 #include "core/protein/rigid.h"
 
 namespace mdgen::model {
 
 struct Conditioning {
-  at::Tensor mask;              // (B, T, L) float32
+  at::Tensor mask;              // (B, T, L) float32, the same in all frames
   protein::Rigid start_frames;  // (B, L)
   protein::Rigid end_frames;    // (B, L)
   at::Tensor x_cond;            // (B, T, L, C), without the channels of the residue types
@@ -18,6 +20,9 @@ struct Conditioning {
   // Read in training with dropout alone, and then refused when undefined.
   at::Tensor dropout_key;    // (B) int64
   at::Tensor first_residue;  // (B) int64: the number in the protein of the sample's first residue
+  // Rotary position of the bias token in the attention along residues, L or more; 0: L. The reference puts it
+  // after the padding, so trimming the padding must not move it.
+  std::int64_t bias_token_position = 0;
 };
 
 }  // namespace mdgen::model

@@ -48,12 +48,12 @@ at::Tensor IpaStack::residue_tokens(const Conditioning& given, const at::Tensor&
 }
 
 at::Tensor IpaStack::run(at::Tensor x, const at::Tensor& t, const protein::Rigid& frames,
-                         const at::Tensor& mask, const Dropout& dropout) {
+                         const at::Tensor& mask, std::int64_t bias_token_position, const Dropout& dropout) {
   const at::Tensor pair_bias = ipa_pair_bias(mask);
-  const at::Tensor residue_bias = key_bias(mask, config_.attends_padding());
+  const AttentionKeys residues = attention_keys(mask, config_.attends_padding(), bias_token_position);
   std::uint32_t number = 0;
   for (const auto& layer : *ipa_layers) {
-    x = layer->as<IpaLayer>()->forward(x, t, frames, pair_bias, residue_bias, dropout.of(number++));
+    x = layer->as<IpaLayer>()->forward(x, t, frames, pair_bias, residues, dropout.of(number++));
   }
   return x;
 }
@@ -70,7 +70,7 @@ at::Tensor IpaStack::run_both_ways(const at::Tensor& tokens, const at::Tensor& t
   const at::Tensor f = sum_or(tokens, latent_to_emb_f(seen_from(start, end)));
   const protein::Rigid frames{at::cat({start.rots, end.rots}), at::cat({start.trans, end.trans})};
   const auto out = run(at::cat({r, f}), twice(t), frames, twice(given.mask.select(1, 0)),
-                       Dropout::cat(dropout.of(kForward), dropout.of(kBackward)))
+                       given.bias_token_position, Dropout::cat(dropout.of(kForward), dropout.of(kBackward)))
                        .chunk(2);
   return out[0] + out[1];
 }
@@ -83,7 +83,7 @@ at::Tensor IpaStack::forward(const at::Tensor& t, const Conditioning& given, con
   if (!sees_start_alone && config_.has_relative_frames()) return run_both_ways(tokens, t, given, dropout);
   if (!tokens.defined()) tokens = at::zeros({mask.size(0), mask.size(1), config_.embed_dim}, t.options());
   return run(tokens, t, config_.is_conditional() ? given.start_frames : identity_frames(mask), mask,
-             dropout.of(kForward));
+             given.bias_token_position, dropout.of(kForward));
 }
 
 }  // namespace mdgen::model

@@ -37,7 +37,7 @@ struct IpaStack {
  private:
   at::Tensor residue_tokens(const Conditioning& given, const at::Tensor& x_d);
   at::Tensor run(at::Tensor x, const at::Tensor& t, const protein::Rigid& frames, const at::Tensor& mask,
-                 const Dropout& dropout);
+                 std::int64_t bias_token_position, const Dropout& dropout);
   at::Tensor run_both_ways(const at::Tensor& tokens, const at::Tensor& t, const Conditioning& given,
                            const Dropout& dropout);
 

@@ -136,12 +136,12 @@ LatentLayerInputs LatentModelImpl::Parts::layer_inputs(const Conditioning& given
   const at::Tensor& mask = given.mask;
   const std::int64_t frames = mask.size(1);
   LatentLayerInputs inputs;
-  inputs.residue_bias = key_bias(mask.flatten(0, 1), config.attends_padding());
+  inputs.residues = attention_keys(mask.flatten(0, 1), config.attends_padding(), given.bias_token_position);
   if (config.hyena) {
-    require((mask == 1).all().item<bool>(),
-            "hyena mixes all frames of a residue: a sample may not be padded");
+    require((mask == mask.select(1, 0).unsqueeze(1)).all().item<bool>(),
+            "hyena mixes all frames of a residue: none of a real residue's may be padding");
   } else {
-    inputs.frame_bias = key_bias(mask.transpose(1, 2).flatten(0, 1), config.attends_padding());
+    inputs.frames = attention_keys(mask.transpose(1, 2).flatten(0, 1), config.attends_padding());
   }
   if (config.interleave_ipa) {
     const protein::Rigid of_residues = interleaved_frames(config, given);
@@ -203,6 +203,9 @@ at::Tensor LatentModelImpl::forward(const at::Tensor& x, const at::Tensor& t,
   Parts& parts = *parts_;
   const ModelConfig& config = parts.config;
   const Conditioning given = parts.seen(conditioning);
+  require(given.bias_token_position == 0 || given.bias_token_position >= x.size(2),
+          "bias_token_position " + std::to_string(given.bias_token_position) + " lies before the end of " +
+              std::to_string(x.size(2)) + " residues");
   const bool drops = is_training() && config.dropout > 0;
   const Dropout dropout = drops ? Dropout(config.dropout, given.dropout_key, given.first_residue) : Dropout();
   at::Tensor tokens = parts.embed(x, given);

@@ -30,7 +30,8 @@ class LatentModelImpl : public torch::nn::Module {
   void initialize(std::uint64_t seed);
 
   // x (B, T, L, C), t (B) -> (B, T, L, C). With mpnn or dynamic_mpnn: logits of residue types (B, 1, L, 20).
-  // Throws Error for more frames or residues than the tables hold, and with hyena for padding.
+  // Throws Error for more frames or residues than the tables hold, and with hyena for frames that are
+  // padding.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Conditioning& conditioning);
 
   // From now on every forward calls `listener` once, on its own thread; an empty one ends it. Without

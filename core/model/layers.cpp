@@ -55,12 +55,12 @@ IpaLayerImpl::IpaLayerImpl(const ModelConfig& config)
 }
 
 at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                                 const at::Tensor& pair_bias, const at::Tensor& residue_bias,
+                                 const at::Tensor& pair_bias, const AttentionKeys& residues,
                                  const Dropout& dropout) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 6);
   at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias, dropout.of(kIpa));
   const at::Tensor normed = modulated_norm(y, m[0], m[1]).unsqueeze(1);
-  y = at::addcmul(y, m[2], mha_l_(normed, residue_bias, dropout.of(kMhaL)).squeeze(1));
+  y = at::addcmul(y, m[2], mha_l_(normed, residues, dropout.of(kMhaL)).squeeze(1));
   return at::addcmul(y, m[5], feed_forward(fc1_, fc2_, modulated_norm(y, m[3], m[4])));
 }
 
@@ -87,7 +87,7 @@ LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
 
 at::Tensor LatentLayerImpl::mix_frames(const at::Tensor& x, const LatentLayerInputs& inputs) {
   if (hyena_t_) return hyena_t_(x.flatten(0, 1)).unflatten(0, {x.size(0), x.size(1)});
-  return mha_t_(x, inputs.frame_bias, inputs.dropout.of(kMhaT), Along::kFrames);
+  return mha_t_(x, inputs.frames, inputs.dropout.of(kMhaT), Along::kFrames);
 }
 
 at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
@@ -99,8 +99,7 @@ at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
     y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa))
                 .unflatten(0, {x.size(0), x.size(1)});
   }
-  y = at::addcmul(y, m[2],
-                  mha_l_(modulated_norm(y, m[0], m[1]), inputs.residue_bias, inputs.dropout.of(kMhaL)));
+  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residues, inputs.dropout.of(kMhaL)));
   const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
   y = at::addcmul(y, m[5], mix_frames(by_residue, inputs).transpose(1, 2));
   return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));

@@ -19,11 +19,9 @@ class IpaLayerImpl : public torch::nn::Module {
  public:
   explicit IpaLayerImpl(const ModelConfig& config);
 
-  // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residue_bias (B, 1, 1, L + 1) as
-  // key_bias.
+  // x (B, L, C); t (B, C); frames (B, L); pair_bias as ipa_pair_bias; residues: keys of B rows.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const protein::Rigid& frames,
-                     const at::Tensor& pair_bias, const at::Tensor& residue_bias,
-                     const Dropout& dropout = {});
+                     const at::Tensor& pair_bias, const AttentionKeys& residues, const Dropout& dropout = {});
 
  private:
   torch::nn::Sequential adaLN_modulation_;
@@ -36,8 +34,8 @@ TORCH_MODULE(IpaLayer);
 
 // What the layers of one forward pass share.
 struct LatentLayerInputs {
-  at::Tensor residue_bias;  // (B * T, 1, 1, L + 1) as key_bias
-  at::Tensor frame_bias;    // (B * L, 1, 1, T + 1) as key_bias; not with hyena
+  AttentionKeys residues;  // B * T rows of L positions
+  AttentionKeys frames;    // B * L rows of T positions; not with hyena
   // With interleave_ipa: the frames that every frame's tokens look at.
   protein::Rigid ipa_frames;  // (B * T, L)
   at::Tensor pair_bias;       // (B * T, 1, L, L) as ipa_pair_bias

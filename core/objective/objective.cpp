@@ -113,6 +113,7 @@ Prepared prepare(const data::Batch& batch, const v1::JobSpec& resolved) {
   given.aatype = visible_types(spec, batch.seqres);
   given.dropout_key = batch.dropout_key;
   given.first_residue = batch.first_residue;
+  given.bias_token_position = batch.untrimmed_residues;
   return out;
 }
 

@@ -87,7 +87,7 @@ Dopri5::Dopri5(const Drift& drift, const at::Tensor& x0, double t0, double t1, c
   t1_ = rounded(t1);
   const std::int64_t samples = x0.size(0);
   rows_ = at::arange(samples, x0.options().dtype(at::kLong));
-  if (options.norm == ErrorNorm::kSample && options.counted.defined()) {
+  if (options.counted.defined()) {
     counted_ = (options.counted != 0).expand_as(x0);
   }
   out_.x = at::empty_like(x0);
@@ -229,15 +229,17 @@ at::Tensor Dopri5::evaluate(const at::Tensor& t, const at::Tensor& x) {
 
 std::vector<double> Dopri5::norms(const at::Tensor& values, const at::Tensor& tolerance) const {
   const std::int64_t samples = values.size(0);
-  at::Tensor squares = (values / tolerance).square().reshape({samples, -1});
+  const bool batch = options_.norm == ErrorNorm::kBatch;
+  const at::Tensor squares = (values / tolerance).square().reshape({samples, -1});
   at::Tensor means;
   if (counted_.defined()) {
     const at::Tensor counted = counted_.reshape({samples, -1});
-    means = at::where(counted, squares, 0.0).sum(1) / counted.sum(1).clamp_min(1);
+    const at::Tensor sums = at::where(counted, squares, 0.0).sum(1);
+    means = batch ? sums.sum() / counted.sum().clamp_min(1) : sums / counted.sum(1).clamp_min(1);
   } else {
-    means = squares.mean(1);
+    means = batch ? squares.mean(1).mean() : squares.mean(1);
   }
-  if (options_.norm == ErrorNorm::kBatch) means = means.mean().expand({samples});
+  means = means.expand({samples});
   const at::Tensor host = means.sqrt().cpu().contiguous();
   const auto* first = host.const_data_ptr<double>();
   return {first, first + samples};

@@ -24,7 +24,8 @@ model::Conditioning of_rows(const model::Conditioning& all, const at::Tensor& ro
           .x_cond_mask = of(all.x_cond_mask),
           .aatype = of(all.aatype),
           .dropout_key = {},
-          .first_residue = of(all.first_residue)};
+          .first_residue = of(all.first_residue),
+          .bias_token_position = all.bias_token_position};
 }
 
 // The drift of the flow: what the model's output says of the samples that the solver asks for.
@@ -88,7 +89,7 @@ OdeResult solve(const Flow& flow, const v1::JobSpec& spec, const at::Tensor& x0,
   Dopri5Options options{.rtol = how.ode_rtol(),
                         .atol = how.ode_atol(),
                         .norm = batch_norm ? ErrorNorm::kBatch : ErrorNorm::kSample,
-                        .counted = counted,
+                        .counted = spec.reference_compat() ? at::Tensor() : counted,
                         .max_steps = max_steps};
   return dopri5(flow, x0, begin, end, options);
 }

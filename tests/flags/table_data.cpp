@@ -58,6 +58,13 @@ std::vector<Effect> data_effects() {
        "another permutation of an epoch's samples: those of a step have similar lengths"},
       {"data.no_pad", "true", {"warnings"}, "nothing: the reference parses it and never reads it"},
       {"data.short_md", "true", {"warnings"}, "nothing: the reference parses it and never reads it"},
+      {"data.padding",
+       "crop",
+       kCoordinates | Names{"attention mask", "given residue types", "loss mask", "noise", "residue mask",
+                            "sequence", "torsion mask"},
+       "every micro-batch has crop residues; nothing but the rounding of sums",
+       {"batch_size=1"},
+       kLearning | kFirstStep},
   };
 }
 

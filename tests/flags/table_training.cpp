@@ -64,7 +64,7 @@ std::vector<Effect> optim_effects() {
        kCoordinates | kResidues | kDraws | Names{"micro-batches", "names"},
        "samples of a micro-batch; where global_batch_size is given, nothing but the rounding of sums",
        {},
-       kLearning | Names{"first gradient"}},
+       kLearning | kFirstStep},
       {"optim.accumulate_grad", "3", {}, "nothing where global_batch_size is given"},
       {"optim.grad_clip", "0.05", kLearning, "scales the gradient down to this norm"},
       {"optim.precision", "32", {}, "another name of 32-true, the default"},

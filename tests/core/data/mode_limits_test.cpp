@@ -18,11 +18,14 @@ v1::JobSpec with(const std::function<void(v1::JobSpec&)>& set) {
 }
 
 TEST(LengthProblem, AnyLengthSuitsTheModesThatPointAtNoResidue) {
-  const v1::JobSpec spec = with([](v1::JobSpec& s) {
-    s.mutable_model()->set_tps_condition(true);
-    s.mutable_model()->set_hyena(true);
-  });
-  for (const std::int32_t residues : {1, 4, 300}) EXPECT_EQ(length_problem(spec, residues), "");
+  for (const bool atlas : {false, true}) {
+    const v1::JobSpec spec = with([&](v1::JobSpec& s) {
+      s.mutable_model()->set_tps_condition(true);
+      s.mutable_model()->set_hyena(true);
+      s.mutable_data()->set_atlas(atlas);
+    });
+    for (const std::int32_t residues : {1, 4, 300}) EXPECT_EQ(length_problem(spec, residues), "");
+  }
 }
 
 TEST(LengthProblem, DesignInpaintingAndMpnnNeedFourResidues) {
@@ -50,16 +53,6 @@ TEST(LengthProblem, DesignKeyFramesNeedsExactlyFour) {
   spec.mutable_data()->set_crop(4);
   EXPECT_EQ(length_problem(spec, 9), "");
   EXPECT_THAT(length_problem(spec, 3), HasSubstr("exactly 4"));
-}
-
-TEST(LengthProblem, HyenaCannotLeavePaddingOut) {
-  const v1::JobSpec spec = with([](v1::JobSpec& s) {
-    s.mutable_model()->set_hyena(true);
-    s.mutable_data()->set_atlas(true);
-  });
-  EXPECT_EQ(length_problem(spec, 256), "");
-  EXPECT_EQ(length_problem(spec, 700), "");
-  EXPECT_THAT(length_problem(spec, 255), HasSubstr("hyena cannot leave padding out"));
 }
 
 TEST(LengthProblem, APositionTableHasCropRows) {

@@ -75,7 +75,7 @@ TEST(AttentionTest, EqualsItsDefinition) {
   at::Tensor mask = at::ones({4, 5});
   mask[1].slice(0, 3).zero_();
   mask[3].zero_();  // nothing but the bias token to look at
-  const at::Tensor y = attention(x, key_bias(mask)).flatten(0, 1);
+  const at::Tensor y = attention(x, attention_keys(mask)).flatten(0, 1);
   for (std::int64_t n = 0; n < 4; ++n) {
     EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n])), 2e-6) << n;
   }
@@ -113,8 +113,8 @@ TEST(AttentionTest, WithoutRopeEqualsPyTorchs) {
   mask[1].slice(0, 3).zero_();
   mask[2].slice(0, 1).zero_();
   const at::Tensor hiding = at::where(mask == 1, 0.0F, -std::numeric_limits<float>::infinity());
-  const at::Tensor hidden = attention(x, key_bias(mask))[0];
-  const at::Tensor attended = attention(x, key_bias(mask, /*attends_padding=*/true))[0];
+  const at::Tensor hidden = attention(x, attention_keys(mask))[0];
+  const at::Tensor attended = attention(x, attention_keys(mask, /*attends_padding=*/true))[0];
   for (std::int64_t n = 0; n < 3; ++n) {
     EXPECT_LT(worst(hidden[n], pytorch_attention(*attention, x[0][n], hiding[n])), 2e-6) << n;
     // The reference's float mask.
@@ -132,7 +132,7 @@ TEST(AttentionTest, DropoutMultipliesTheProbabilities) {
   const Dropout dropout(0.4, at::tensor({5, 9}, at::kLong), at::tensor({0, 2}, at::kLong));
   for (const Along along : {Along::kResidues, Along::kFrames}) {
     const at::Tensor factors = dropout.apply(at::ones({4, kHeads, 5, 6}), along);
-    const at::Tensor y = attention(x, key_bias(mask), dropout, along).flatten(0, 1);
+    const at::Tensor y = attention(x, attention_keys(mask), dropout, along).flatten(0, 1);
     for (std::int64_t n = 0; n < 4; ++n) {
       EXPECT_LT(worst(y[n], attention_by_hand(*attention, x.flatten(0, 1)[n], mask[n], factors[n])), 2e-6)
           << n;
@@ -145,9 +145,9 @@ TEST(AttentionTest, TakesTransposedViews) {
   AttentionWithRope attention(kDim, kHeads);
   randomize(*attention);
   const at::Tensor x = at::randn({2, 5, 3, kDim});
-  const at::Tensor bias = key_bias(at::ones({6, 5}));
+  const AttentionKeys keys = attention_keys(at::ones({6, 5}));
   const at::Tensor view = x.transpose(1, 2);
-  EXPECT_LT(worst(attention(view, bias), attention(view.contiguous(), bias)), 1e-6);
+  EXPECT_LT(worst(attention(view, keys), attention(view.contiguous(), keys)), 1e-6);
 }
 
 TEST(AttentionTest, HiddenKeysHaveNoInfluence) {
@@ -157,9 +157,9 @@ TEST(AttentionTest, HiddenKeysHaveNoInfluence) {
   at::Tensor x = at::randn({1, 1, 6, kDim});
   at::Tensor mask = at::ones({1, 6});
   mask[0].slice(0, 4).zero_();
-  const at::Tensor before = attention(x, key_bias(mask)).slice(2, 0, 4);
+  const at::Tensor before = attention(x, attention_keys(mask)).slice(2, 0, 4);
   x.slice(2, 4).fill_(100);
-  EXPECT_TRUE(at::equal(attention(x, key_bias(mask)).slice(2, 0, 4), before));
+  EXPECT_TRUE(at::equal(attention(x, attention_keys(mask)).slice(2, 0, 4), before));
 }
 
 TEST(RotaryTest, ScoresDependOnTheDistanceAlone) {
@@ -170,8 +170,8 @@ TEST(RotaryTest, ScoresDependOnTheDistanceAlone) {
   EXPECT_LT(worst(at::matmul(at_start, at_start.t()), at::matmul(later, later.t())), 1e-10);
 }
 
-TEST(KeyBiasTest, HidesMaskedKeysAndNeverTheBiasToken) {
-  const at::Tensor bias = key_bias(at::tensor({1.0F, 0.0F}).view({1, 2}));
+TEST(AttentionKeysTest, HidesMaskedKeysAndNeverTheBiasToken) {
+  const at::Tensor bias = attention_keys(at::tensor({1.0F, 0.0F}).view({1, 2})).bias;
   EXPECT_EQ(bias.sizes(), at::IntArrayRef({1, 1, 1, 3}));
   EXPECT_EQ(bias.flatten()[0].item<float>(), 0);
   EXPECT_TRUE(std::isinf(bias.flatten()[1].item<float>()));

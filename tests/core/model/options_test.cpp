@@ -282,7 +282,7 @@ TEST(OptionTest, WithoutRopePaddingIsHiddenUnlessAsTheReference) {
   }
 }
 
-TEST(OptionTest, HyenaRefusesPaddingAndTooManyFrames) {
+TEST(OptionTest, HyenaTakesPaddedResiduesButNeitherPaddedFramesNorTooMany) {
   const auto error_of = [](const ModelConfig& config, const std::function<void(Inputs&)>& change) {
     LatentModel model = open_model(config);
     Inputs in(config);
@@ -296,8 +296,9 @@ TEST(OptionTest, HyenaRefusesPaddingAndTooManyFrames) {
   };
   ModelConfig config = config_of([](ModelConfig& c) { sim(c), c.hyena = true; });
   EXPECT_EQ(error_of(config, [](Inputs&) {}), "");
-  EXPECT_THAT(error_of(config, [](Inputs& in) { in.given.mask[0].select(1, 3).zero_(); }),
-              HasSubstr("padded"));
+  EXPECT_EQ(error_of(config, [](Inputs& in) { in.given.mask[0].select(1, 3).zero_(); }), "");
+  EXPECT_THAT(error_of(config, [](Inputs& in) { in.given.mask[0].select(0, 3).zero_(); }),
+              HasSubstr("none of a real residue's may be padding"));
   config.num_frames = kFrames - 1;
   EXPECT_THAT(error_of(config, [](Inputs&) {}), HasSubstr("5 frames"));
 }

@@ -119,18 +119,20 @@ TEST(Dopri5, SampleNorm_ArrivedSamplesAreNotEvaluated) {
   EXPECT_LT(evaluated, 3 * ours.evaluations);
 }
 
-TEST(Dopri5, SampleNorm_PaddingThatDoesNotCountChangesNothing) {
+TEST(Dopri5, PaddingThatDoesNotCountChangesNothing) {
   const at::Tensor padded = at::cat({start(at::kFloat), at::zeros({3, 5})}, 1);
   const at::Tensor counted = at::cat({at::ones({1, 4}), at::zeros({1, 5})}, 1);
   const Drift drift = [](const at::Tensor& t, const at::Tensor& x, const at::Tensor& rows) {
     const at::Tensor real = relaxation(kRates)(t, x.narrow(1, 0, 4), rows);
     return at::cat({real, 300 * at::cos(100 * t.unsqueeze(1)).expand({-1, x.size(1) - 4})}, 1);
   };
-  const OdeResult plain = dopri5(relaxation(kRates), start(at::kFloat), 0, 1);
-  const OdeResult masked = dopri5(drift, padded, 0, 1, {.counted = counted});
-  EXPECT_EQ(masked.accepted, plain.accepted);
-  EXPECT_TRUE(at::allclose(masked.x.narrow(1, 0, 4), plain.x, 0, 1e-6));
-  EXPECT_NE(dopri5(drift, padded, 0, 1).accepted, plain.accepted);
+  for (const ErrorNorm norm : {ErrorNorm::kSample, ErrorNorm::kBatch}) {
+    const OdeResult plain = dopri5(relaxation(kRates), start(at::kFloat), 0, 1, {.norm = norm});
+    const OdeResult masked = dopri5(drift, padded, 0, 1, {.norm = norm, .counted = counted});
+    EXPECT_EQ(masked.accepted, plain.accepted);
+    EXPECT_TRUE(at::allclose(masked.x.narrow(1, 0, 4), plain.x, 0, 1e-6));
+    EXPECT_NE(dopri5(drift, padded, 0, 1, {.norm = norm}).accepted, plain.accepted);
+  }
 }
 
 TEST(Dopri5, TighterTolerances_ComeNearerToTheSolution) {
