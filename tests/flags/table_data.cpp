@@ -15,8 +15,8 @@ std::vector<Effect> data_effects() {
            Names{"attention mask", "loss mask", "noise", "sampled sequence"},
        "so many frames in a window"},
       {"data.crop", "6",
-       kLearning | kFirstStep | kCoordinates | kResidues | Names{"noise", "sampled sequence"},
-       "crops and pads proteins to so many residues"},
+       kLearning | kFirstStep | kCoordinates | kResidues | kDraws | Names{"names", "sampled sequence"},
+       "crops and pads proteins to so many residues; micro-batches are cut by the lengths then"},
       {"data.crop",
        "5",
        {"warnings"},
@@ -43,8 +43,8 @@ std::vector<Effect> data_effects() {
       {"data.frame_interval", "3", kLearning | kFirstStep | kCoordinates,
        "every third frame of a trajectory"},
       {"data.overfit", "true",
-       kLearning | kFirstStep | kCoordinates | kResidues |
-           Names{"names", "noise", "sampled sequence", "validations"},
+       kLearning | kFirstStep | kCoordinates | kResidues | kDraws |
+           Names{"names", "sampled sequence", "validations"},
        "the first entry in place of all, in validation too"},
       {"data.overfit_peptide", "AGPR",
        kFirstStep | kCoordinates | kDraws |
