@@ -56,8 +56,8 @@ void Engine::explain_waiting(const std::vector<Want>& wants) {
   for (const Want& want : wants) {
     JobRecord& waiting = record(want.job_id);
     if (waiting.state() == v1::JOB_STATE_VALIDATING)
-      explain(waiting, waiting_reason(want, pool),
-              "the examination of the data set " + waiting_message(want, pool));
+      explain(waiting, waiting_reason(want, size),
+              "the examination of the data set " + waiting_message(want, size));
     if (waiting.state() == v1::JOB_STATE_QUEUED)
       explain(waiting, waiting_reason(want, size), waiting_message(want, size));
   }

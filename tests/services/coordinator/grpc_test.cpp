@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/base/files.h"
+#include "core/data/manifest.h"
 #include "core/data/manifest_file.h"
 #include "services/coordinator/run_folder.h"
 #include "tests/services/coordinator/grpc_fixture.h"
