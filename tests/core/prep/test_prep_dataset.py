@@ -273,6 +273,11 @@ def peak_kib(*words):
     return kib
 
 
+SANITIZED = any(name in PREP.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+measures_memory = pytest.mark.skipif(SANITIZED, reason="sanitizers take memory of their own")
+
+
+@measures_memory
 def test_memory_does_not_grow_with_the_trajectory(long, tmp_path):
     words = ["--sim_dir", long, "--atlas", "--num_workers", 1]
     short = peak_kib(*words, "--outdir", tmp_path / "a", "--name", "a")
@@ -281,6 +286,7 @@ def test_memory_does_not_grow_with_the_trajectory(long, tmp_path):
         assert longer - short < 6 * 1024, f"{short} KiB for 12 frames, {longer} KiB for 60,000"
 
 
+@measures_memory
 @pytest.mark.parametrize("extension", ["dcd", "trr"])
 def test_memory_of_the_formats_that_chemfiles_reads(small, tmp_path, extension):
     """chemfiles maps these files: their pages belong to the system. What is the process's own stays below the file."""
