@@ -16,7 +16,7 @@ std::string Progress::text(Clock::Steady now) const {
   const std::chrono::duration<double> elapsed = now - start_;
   constexpr double kKnown = 0.001;
   if (part > kKnown && part < 1) {
-    const auto left = std::chrono::duration_cast<std::chrono::seconds>(elapsed * ((1 - part) / part));
+    const auto left = std::chrono::round<std::chrono::seconds>(elapsed * ((1 - part) / part));
     text += ", " + duration_text(left) + " left";
   }
   return text;

@@ -67,8 +67,8 @@ std::string list_chains(const Topology& topology, const std::vector<std::size_t>
   }
   std::vector<std::string> texts;
   for (const Part& part : parts)
-    texts.push_back("'" + part.chain + "' (" + std::to_string(part.count) + " residues from " + part.first +
-                    ")");
+    texts.push_back("'" + part.chain + "' (" + std::to_string(part.count) +
+                    (part.count == 1 ? " residue, " : " residues from ") + part.first + ")");
   return join(texts, ", ");
 }
 

@@ -186,7 +186,7 @@ class Run {
       if (one.status == Status::kConverted || one.status == Status::kUnchanged)
         csv += csv_field(one.name) + "," + one.sequence + "\n";
     }
-    report.interrupted = stop_;
+    report.interrupted = stop_ && !report.good();
     report.seconds = std::chrono::duration<double>(clock_.steady() - start_).count();
     const bool any = report.count(Status::kConverted) + report.count(Status::kUnchanged) > 0;
     if (!options_.write_split.empty() && any) replace_file(options_.write_split, csv);

@@ -138,14 +138,13 @@ TEST(Selection, AChainIsPickedByNameOrSegment) {
     const Selection found = select_atoms(topology({first, second, kWater}), "some.pdb", rules);
     EXPECT_EQ(found.sequence, "A") << name;
     EXPECT_EQ(found.atoms.front().index, 7U);
-    EXPECT_THAT(found.notes,
-                ElementsAre("chain '" + std::string(name) +
-                            "' of 'A' (1 residues from GLY 10), 'B/PROB' (1 residues from ALA 11), "
-                            "'W' (1 residues from HOH 12)"));
+    EXPECT_THAT(found.notes, ElementsAre("chain '" + std::string(name) +
+                                         "' of 'A' (1 residue, GLY 10), 'B/PROB' (1 residue, ALA 11), "
+                                         "'W' (1 residue, HOH 12)"));
   }
   SelectionRules rules;
   rules.chain = "C";
-  EXPECT_THAT(refusal({first, second}, rules), HasSubstr("--chain C: it has 'A' (1 residues"));
+  EXPECT_THAT(refusal({first, second}, rules), HasSubstr("--chain C: it has 'A' (1 residue,"));
 }
 
 TEST(Selection, UnknownResiduesAreAllNamed) {
