@@ -1,10 +1,9 @@
 #include "core/data/assignment.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 #include <optional>
-#include <queue>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -13,7 +12,7 @@
 namespace mdgen::data {
 namespace {
 
-constexpr int kMostExchanges = 64;
+constexpr int kPartners = 16;  // the least loaded ranks, to which the most loaded one may hand over
 
 class Loads {
  public:
@@ -25,24 +24,21 @@ class Loads {
     std::iota(by_cost.begin(), by_cost.end(), std::size_t{0});
     std::stable_sort(by_cost.begin(), by_cost.end(),
                      [&](std::size_t a, std::size_t b) { return costs_[a] > costs_[b]; });
-    using Rank = std::pair<double, std::size_t>;
-    std::priority_queue<Rank, std::vector<Rank>, std::greater<>> ranks;
-    for (std::size_t rank = 0; rank < load_.size(); ++rank) ranks.emplace(0.0, rank);
+    for (std::size_t rank = 0; rank < load_.size(); ++rank) by_load_.emplace(0.0, rank);
     for (const std::size_t batch : by_cost) {
-      const std::size_t rank = ranks.top().second;
-      ranks.pop();
-      load_[rank] += costs_[batch];
+      const std::size_t rank = by_load_.begin()->second;
       owned_[rank].push_back(batch);
-      ranks.emplace(load_[rank], rank);
+      set_load(rank, load_[rank] + costs_[batch]);
     }
   }
 
   // False when nothing lowers the largest load.
   bool exchange() {
-    const auto from = static_cast<std::size_t>(std::max_element(load_.begin(), load_.end()) - load_.begin());
+    const std::size_t from = by_load_.rbegin()->second;
     std::optional<Exchange> best;
-    for (std::size_t to = 0; to < load_.size(); ++to) {
-      if (to != from) look(from, to, best);
+    int partners = 0;
+    for (auto to = by_load_.begin(); to->second != from && partners < kPartners; ++to, ++partners) {
+      look(from, to->second, best);
     }
     if (!best) return false;
     carry_out(from, *best);
@@ -86,14 +82,22 @@ class Loads {
       std::swap(given, owned_[exchange.to][exchange.taken]);
     }
     for (const std::size_t rank : {from, exchange.to}) {
-      load_[rank] = 0;
-      for (const std::size_t batch : owned_[rank]) load_[rank] += costs_[batch];
+      double load = 0;
+      for (const std::size_t batch : owned_[rank]) load += costs_[batch];
+      set_load(rank, load);
     }
+  }
+
+  void set_load(std::size_t rank, double load) {
+    by_load_.erase({load_[rank], rank});
+    load_[rank] = load;
+    by_load_.emplace(load, rank);
   }
 
   const std::vector<double>& costs_;
   std::vector<double> load_;
   std::vector<std::vector<std::size_t>> owned_;
+  std::set<std::pair<double, std::size_t>> by_load_;  // of every rank
 };
 
 }  // namespace
@@ -104,7 +108,8 @@ std::vector<std::vector<std::size_t>> assign(const std::vector<double>& costs, i
   }
   Loads loads(costs, world_size);
   loads.spread();
-  for (int i = 0; i < kMostExchanges && loads.exchange(); ++i) {
+  const std::size_t most = 4 * costs.size();
+  for (std::size_t i = 0; i < most && loads.exchange(); ++i) {
   }
   return loads.take();
 }

@@ -32,6 +32,7 @@ class CommandLine {
         "-o,--output", [this](const std::string& name) { options.output = output_named(name); },
         "table, json or yaml (default: table)");
     add_spec_verbs();
+    add_balance_verb();
     add_job_verbs();
     add_checkpoint_verbs();
     add_ledger_verbs();
@@ -83,6 +84,25 @@ class CommandLine {
     init_app->add_option("file", options.file, "where to; - is standard output (default: job.yaml)");
     CLI::App* spec_app = add("spec", "list every field of a job spec", &describe_spec);
     spec_app->add_flag("--markdown", options.markdown, "as docs/spec.md");
+  }
+
+  void add_balance_verb() {
+    CLI::App* app = add("balance", "show how evenly a data set's lengths spread over ranks", &balance);
+    add_spec_options(app);
+    app->add_option("--split", options.split, "in place of a spec: this CSV, atlas, num_frames 250");
+    app->add_option("--ranks", options.ranks, "8,64 (default: workers.max)")
+        ->delimiter(',')
+        ->check(at_least(1));
+    app->add_option("--batch_size", options.batch_sizes, "compare these (default: 1,2,4)")
+        ->delimiter(',')
+        ->check(at_least(1));
+    app->add_option("--samples", options.samples_per_rank, "samples of a step for each rank")
+        ->check(at_least(1));
+    app->add_option("--epochs", options.epochs, "look at this many (default: 4)")->check(at_least(1));
+    app->footer(
+        "max/mean: the most loaded rank's work over the mean rank's; residues/real: computed over real "
+        "ones;\ntime/crop: the most loaded ranks' work, over that of padding to crop.\n"
+        "mdgenctl balance --split atlas_train.csv --ranks 8,64");
   }
 
   CLI::App* add_job_verb(const std::string& name, const std::string& help, Verb run) {
@@ -238,8 +258,9 @@ ExitCode run_client(std::vector<std::string> arguments, const Surroundings& worl
     return refuse_usage(world, error.what());
   }
   if (line.verb == nullptr) return refuse_usage(world, "a verb is missing");
-  if (!line.options.flags.empty() && line.verb != &submit && line.verb != &validate) {
-    return refuse_usage(world, "only submit and validate take flags after --");
+  const bool takes_flags = line.verb == &submit || line.verb == &validate || line.verb == &balance;
+  if (!line.options.flags.empty() && !takes_flags) {
+    return refuse_usage(world, "only submit, validate and balance take flags after --");
   }
   if (line.verb == &init && line.options.file.empty()) line.options.file = "job.yaml";
   return run_verb(line, world);

@@ -1,40 +1,15 @@
-#include <sstream>
-
 #include "core/base/error.h"
-#include "core/base/files.h"
 #include "core/base/identity.h"
 #include "core/config/json.h"
 #include "core/config/spec.h"
 #include "services/client/format.h"
+#include "services/client/spec_source.h"
 #include "services/client/verbs.h"
 
 namespace mdgen::client {
 namespace {
 
 constexpr std::chrono::milliseconds kPauseBeforeRetry{500};
-
-std::string read_spec_text(const std::string& file, const Surroundings& world) {
-  if (file != "-") return read_file(world.current_folder / file);
-  std::stringstream text;
-  text << world.in.rdbuf();
-  return text.str();
-}
-
-// The file, then the flags, then the assignments: the later wins.
-config::Resolved resolved_spec(const Options& options, const Surroundings& world) {
-  try {
-    config::JobSpec spec;
-    if (!options.file.empty()) {
-      const std::string source = options.file == "-" ? "standard input" : options.file;
-      spec = config::parse_yaml(read_spec_text(options.file, world), source);
-    }
-    config::apply_flags(spec, options.flags);
-    for (const std::string& assignment : options.assignments) config::apply_assignment(spec, assignment);
-    return config::resolve(std::move(spec), world.current_folder);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
-}
 
 void tell_warnings(const config::Resolved& resolved, const Surroundings& world) {
   for (const std::string& warning : resolved.warnings) world.err << "warning: " << warning << '\n';

@@ -35,6 +35,12 @@ struct Options {
   std::int64_t since_step = 0;  // ledger show
   std::optional<int> newest;    // ledger show: only so many
   std::string weights = "raw";  // checkpoints export: raw or ema
+
+  std::string split;       // of balance, as the following
+  std::vector<int> ranks;  // none: the spec's workers.max
+  std::vector<int> batch_sizes{1, 2, 4};
+  std::optional<int> samples_per_rank;  // of a step; nothing: as in the spec
+  int epochs = 4;
 };
 
 ExitCode submit(const Options& options, const Surroundings& world);
@@ -58,6 +64,8 @@ ExitCode show_ledger(const Options& options, const Surroundings& world);
 // kExitFailed when it is broken.
 ExitCode verify_ledger(const Options& options, const Surroundings& world);
 ExitCode init(const Options& options, const Surroundings& world);
+// Reads the training split only.
+ExitCode balance(const Options& options, const Surroundings& world);
 ExitCode describe_spec(const Options& options, const Surroundings& world);
 
 // options.job as a folder: a checkpoint, a folder of them or a run folder; a job's is asked from the

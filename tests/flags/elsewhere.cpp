@@ -8,7 +8,6 @@ std::vector<Elsewhere> elsewhere() {
   return {
       {"name", "", "a run folder in use is refused", {"RunFolderOwner.ALiveJobKeepsItsFolder"}},
       {"determinism", "strict", refused, not_yet},
-      {"data.order", "bucketed", refused, not_yet},
       {"data.padding", "trimmed", refused, not_yet},
       {"data.on_bad_sample", "skip", refused, not_yet},
       {"data.preflight", "worker", refused, not_yet},

@@ -53,6 +53,9 @@ std::vector<Effect> data_effects() {
                  "sequence", "torsion mask", "warnings", "weights"},
        "this peptide 1000 times an epoch and in a validation", peptides({"max_steps=2", "no_validate=true"})},
       {"data.overfit_frame", "true", kLearning | kFirstStep | kCoordinates, "windows that start at frame 0"},
+      {"data.order", "bucketed",
+       kLearning | kFirstStep | kCoordinates | kResidues | kDraws | Names{"names", "plan"},
+       "another permutation of an epoch's samples: those of a step have similar lengths"},
       {"data.no_pad", "true", {"warnings"}, "nothing: the reference parses it and never reads it"},
       {"data.short_md", "true", {"warnings"}, "nothing: the reference parses it and never reads it"},
   };

@@ -1,0 +1,53 @@
+#include "core/data/balance.h"
+
+#include <algorithm>
+
+#include "core/data/assignment.h"
+
+namespace mdgen::data {
+namespace {
+
+std::vector<MicroBatch> cut_step(const StepPlan& step, const PlanInputs& inputs, Cut cut) {
+  if (cut == Cut::kByLength) return micro_batches(step.samples, inputs.sizes, inputs.batch_size);
+  return micro_batches(step.samples, SampleSizes{}, inputs.batch_size);
+}
+
+void add_step(const std::vector<MicroBatch>& batches, const PlanInputs& inputs, int ranks, Balance& sum) {
+  std::vector<double> costs;
+  for (const MicroBatch& batch : batches) {
+    std::int32_t longest = 0;
+    for (const std::uint32_t sample : batch) longest = std::max(longest, inputs.sizes.of(sample));
+    costs.push_back(micro_batch_cost(inputs.sizes, batch));
+    sum.work += costs.back();
+    sum.residues += static_cast<double>(batch.size()) * longest;
+  }
+  double most = 0;
+  double all = 0;
+  for (const auto& share : assign(costs, ranks)) {
+    double load = 0;
+    for (const std::size_t number : share) load += costs[number];
+    most = std::max(most, load);
+    all += load;
+  }
+  ++sum.steps;
+  sum.micro_batches += static_cast<std::int64_t>(batches.size());
+  sum.time += most;
+  sum.mean += all / ranks;
+  sum.worst = std::max(sum.worst, most / (all / ranks));
+}
+
+}  // namespace
+
+Balance balance(const PlanInputs& inputs, int ranks, std::int64_t epochs, Cut cut) {
+  PlanInputs some = inputs;
+  some.epochs = epochs;
+  some.max_steps = 0;
+  RunPlan plan(some);
+  Balance sum;
+  for (std::int64_t step = 0; step < plan.total_steps(); ++step) {
+    add_step(cut_step(plan.step(step), some, cut), some, ranks, sum);
+  }
+  return sum;
+}
+
+}  // namespace mdgen::data
