@@ -12,7 +12,8 @@
 namespace mdgen::data {
 namespace {
 
-constexpr int kPartners = 16;  // the least loaded ranks, to which the most loaded one may hand over
+constexpr std::size_t kFirstPartners = 16;   // the least loaded ranks are tried before all of them
+constexpr std::size_t kMostPairs = 200'000;  // of ranks, looked at in all
 
 class Loads {
  public:
@@ -36,9 +37,12 @@ class Loads {
   bool exchange() {
     const std::size_t from = by_load_.rbegin()->second;
     std::optional<Exchange> best;
-    int partners = 0;
-    for (auto to = by_load_.begin(); to->second != from && partners < kPartners; ++to, ++partners) {
-      look(from, to->second, best);
+    std::size_t partners = 0;
+    for (const auto& [load, to] : by_load_) {
+      if (to == from || pairs_ == kMostPairs || (partners >= kFirstPartners && best)) break;
+      look(from, to, best);
+      ++partners;
+      ++pairs_;
     }
     if (!best) return false;
     carry_out(from, *best);
@@ -98,6 +102,7 @@ class Loads {
   std::vector<double> load_;
   std::vector<std::vector<std::size_t>> owned_;
   std::set<std::pair<double, std::size_t>> by_load_;  // of every rank
+  std::size_t pairs_ = 0;
 };
 
 }  // namespace
@@ -108,8 +113,7 @@ std::vector<std::vector<std::size_t>> assign(const std::vector<double>& costs, i
   }
   Loads loads(costs, world_size);
   loads.spread();
-  const std::size_t most = 4 * costs.size();
-  for (std::size_t i = 0; i < most && loads.exchange(); ++i) {
+  while (loads.exchange()) {
   }
   return loads.take();
 }
