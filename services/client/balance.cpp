@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "core/base/error.h"
 #include "core/data/padding.h"
 #include "core/data/split.h"
 #include "services/client/format.h"
@@ -34,7 +35,11 @@ struct Row {
 v1::JobManifest manifest_of(const v1::JobSpec& spec) {
   data::Problems problems;
   const auto rows = data::read_split(spec.data().train_split(), problems);
-  problems.throw_if_any();
+  try {
+    problems.throw_if_any();
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
   v1::JobManifest manifest;
   for (const data::SplitRow& row : rows) {
     v1::ManifestEntry& entry = *manifest.mutable_train()->add_entries();
