@@ -10,8 +10,8 @@
 namespace mdgen::data {
 
 struct PaddingRules {
-  std::int32_t crop = 0;   // most residues; 0: no cropping, no padding
-  bool trims = false;      // pads to the longest sample only, else to crop
+  std::int32_t crop = 0;      // most residues; 0: no cropping, no padding
+  bool trims = false;         // pads to the longest sample only, else to crop
   std::int32_t multiple = 1;  // trimmed lengths are rounded up to a multiple of this, but not beyond crop
 };
 PaddingRules padding_rules(const v1::JobSpec& resolved);
