@@ -197,8 +197,13 @@ void Coordinator::agent_message(const std::string& worker_id, std::shared_ptr<Ag
   post([this, worker_id, sink = std::move(sink), message = std::move(message)] {
     const auto held = sinks_.find(worker_id);
     if (held == sinks_.end() || held->second != sink) return;
-    if (message.acknowledge() != 0) to_acknowledge_.emplace_back(sink, message.acknowledge());
     take(worker_id, message);
+    if (message.acknowledge() == 0) return;
+    if (message.has_beat()) {
+      answer_taken(sink, message.acknowledge());  // there is nothing to store
+    } else {
+      to_acknowledge_.emplace_back(sink, message.acknowledge());
+    }
   });
 }
 
@@ -267,12 +272,15 @@ void Coordinator::post(Errand errand) {
 // Messages whose changes could not be stored are not acknowledged.
 void Coordinator::acknowledge() {
   for (auto& [sink, number] : std::exchange(to_acknowledge_, {})) {
-    if (store_failing_) continue;
-    v1::CoordinatorMessage taken;
-    taken.mutable_taken()->set_number(number);
-    sink->send(taken);
-    deliveries_.to_flush.push_back(sink);
+    if (!store_failing_) answer_taken(sink, number);
   }
+}
+
+void Coordinator::answer_taken(const std::shared_ptr<AgentSink>& sink, std::uint64_t number) {
+  v1::CoordinatorMessage taken;
+  taken.mutable_taken()->set_number(number);
+  sink->send(taken);
+  deliveries_.to_flush.push_back(sink);
 }
 
 void Coordinator::commit(bool all) {
@@ -339,9 +347,12 @@ void Coordinator::run(const std::vector<Errand>& errands, bool tick) {
       spdlog::error("{}: {}", what, error.what());
     }
   };
+  {
+    const Turn turn(*this);
+    for (const Errand& errand : errands) guarded("a message of an agent", errand);
+    if (tick) guarded("tick", [this] { engine_.tick(now()); });
+  }
   const Turn turn(*this);
-  for (const Errand& errand : errands) guarded("a message of an agent", errand);
-  if (tick) guarded("tick", [this] { engine_.tick(now()); });
   try_commit();
   acknowledge();
 }

@@ -102,6 +102,7 @@ class Coordinator {
   void post(Errand errand);
   void take(const std::string& worker_id, const v1::AgentMessage& message);
   void acknowledge();
+  void answer_taken(const std::shared_ptr<AgentSink>& sink, std::uint64_t number);
   // Holds the mutex; at its end, what is to be told goes out without it.
   class Turn;
   // What a turn leaves to be done without the mutex.
