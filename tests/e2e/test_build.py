@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 BIN = pathlib.Path(os.environ["MDGEN_BIN_DIR"])
-WITHOUT_TORCH = ["mdgen-coordinator", "mdgen-worker", "mdgenctl", "mdgen-launch", "mdgen-prep"]
+WITHOUT_TORCH = ["mdgen-coordinator", "mdgen-worker", "mdgenctl", "mdgen-launch", "mdgen-prep", "mdgen-load"]
 WITH_TORCH = ["mdgen-trainer", "mdgen-parity", "mdgen-sample"]
 
 
