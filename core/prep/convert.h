@@ -31,8 +31,8 @@ using OnFrame = std::function<void(std::size_t behind, std::size_t all)>;
 
 // (ceil(frames / stride), residues, 14, 3) in Å, each frame superposed on frame 0 over all heavy atoms,
 // absent atoms 0. Memory: one frame, 1 MiB of the array and 8 bytes for each frame of the file; DCD and TRR
-// files are mapped besides. Throws Error naming the trajectory, frame and residue: another number of atoms than
-// the topology, a coordinate that is not finite or that the dtype cannot hold, a molecule in pieces.
+// files are mapped besides. Throws Error naming the trajectory, frame and residue: another number of atoms
+// than the topology, a coordinate that is not finite or that the dtype cannot hold, a molecule in pieces.
 Converted convert(const Selection& selection, const std::filesystem::path& trajectory,
                   const std::filesystem::path& output, const ConvertOptions& options,
                   const OnFrame& on_frame = {});
