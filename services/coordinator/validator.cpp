@@ -29,19 +29,6 @@ void check_val_freq(const v1::JobSpec& spec, const data::RunPlan& plan) {
                   ": there would be no validation; lower it, or leave it out and give val_epoch_freq");
 }
 
-// The manifest goes whole into each trainer's Assignment, and a message has at most 64 MiB (server.cpp).
-constexpr std::size_t kMaxManifestBytes = std::size_t{60} << 20;
-
-void check_size(const v1::JobManifest& manifest) {
-  const std::size_t bytes = manifest.ByteSizeLong();
-  if (bytes <= kMaxManifestBytes) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              "the manifest of " + std::to_string(manifest.train().entries_size()) + " + " +
-                  std::to_string(manifest.val().entries_size()) + " entries has " +
-                  std::to_string(bytes >> 20) + " MiB, at most " + std::to_string(kMaxManifestBytes >> 20) +
-                  " can be sent to a trainer: split the data set");
-}
-
 v1::Preflight examine_here(const v1::JobSpec& spec, const ParallelProgress& progress) {
   checkpoint::check_start(spec);
   return data::examine_data(spec, {.progress = progress});
@@ -66,7 +53,6 @@ Validated examine(const RequestManifest& request, const ParallelProgress& progre
   const v1::JobSpec& spec = request.spec;
   v1::Preflight found = request.found ? *request.found : examine_here(spec, progress);
   refuse_problems(request.run_folder, found);
-  check_size(found.manifest());
   const data::RunPlan plan(data::plan_inputs(spec, found.manifest()));
   check_val_freq(spec, plan);
   Validated result;

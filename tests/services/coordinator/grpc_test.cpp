@@ -144,7 +144,7 @@ TEST_F(ServerTest, EveryProblemIsInAFileThatTheMessageNames) {
   EXPECT_THAT(list["problems"][29].get<std::string>(), HasSubstr("line 31 (absent29)"));
 }
 
-// A data set as large as one can be that still fits one message to a trainer.
+// Of a data set whose findings would fit no single message of the usual size.
 TEST_F(ServerTest, Preflight_OnAWorker) {
   grpc::ChannelArguments unlimited;  // as an agent's channel
   unlimited.SetMaxReceiveMessageSize(-1);

@@ -21,14 +21,6 @@ std::string refusal(const RequestManifest& request) {
   return "";
 }
 
-TEST(Validator, AManifestThatFitsNoMessage_IsRefused) {
-  const mdgen::testing::TempDir folder;
-  RequestManifest request{"j", folder.path(), {}, v1::Preflight()};
-  v1::Manifest& train = *request.found->mutable_manifest()->mutable_train();
-  for (int i = 0; i < 61; ++i) train.add_entries()->set_seqres(std::string(std::size_t{1} << 20, 'A'));
-  EXPECT_THAT(refusal(request), HasSubstr("of 61 + 0 entries has 61 MiB, at most 60 can be sent"));
-}
-
 TEST(Validator, ProblemsOfAWorker_AreListedEvenWhereTheRunFolderCannotBeWritten) {
   RequestManifest request{"j", "/proc/nowhere", {}, v1::Preflight()};
   request.found->add_problems("a problem");
