@@ -37,7 +37,7 @@ data::Batch to_device(data::Batch batch, at::Device device) {
 StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options)
     : plan_(std::move(plan)),
       options_(options),
-      prefetcher_(dataset, options.threads),
+      prefetcher_(data::make_prefetcher(dataset, options.threads, options.device)),
       next_step_(options.first) {}
 
 void StepFeed::plan_one() {

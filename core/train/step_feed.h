@@ -7,6 +7,7 @@
 
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
+#include "core/data/prefetcher.h"
 
 namespace mdgen::train {
 
@@ -35,6 +36,7 @@ class StepFeed {
     int threads = 0;  // readers; 0: reads on the caller's thread
     std::int64_t first = 0;
     std::int64_t end = 0;
+    at::Device device = at::kCPU;  // where batches are wanted
   };
   // `dataset` must outlive the feed.
   StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);
