@@ -64,7 +64,11 @@ StepWork StepFeed::next() {
 
 data::Batch StepFeed::batch() {
   --waiting_;
-  return prefetcher_.get();
+  const auto begin = std::chrono::steady_clock::now();
+  data::Batch batch = prefetcher_.get();
+  (begun_ ? waited_.others : waited_.first) += std::chrono::steady_clock::now() - begin;
+  begun_ = true;
+  return batch;
 }
 
 }  // namespace mdgen::train

@@ -1,6 +1,7 @@
 // What a rank reads for each step, ahead of time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -45,6 +46,13 @@ class StepFeed {
   StepWork next();
   data::Batch batch();
 
+  // How long batch() has waited.
+  struct Waited {
+    std::chrono::nanoseconds first{};  // for the first batch, which nothing goes before
+    std::chrono::nanoseconds others{};
+  };
+  const Waited& waited() const { return waited_; }
+
  private:
   void plan_one();
 
@@ -54,6 +62,8 @@ class StepFeed {
   std::deque<StepWork> planned_;
   std::int64_t next_step_;
   std::size_t waiting_ = 0;  // micro-batches pushed and not fetched
+  bool begun_ = false;       // batch() was called
+  Waited waited_;
 };
 
 }  // namespace mdgen::train
