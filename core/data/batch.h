@@ -7,13 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace mdgen::data {
+#include "core/data/bad_sample.h"
 
-// A sample of the plan that was left out (data.on_bad_sample: skip).
-struct BadSample {
-  std::uint32_t virtual_sample = 0;
-  std::string reason;  // names the file
-};
+namespace mdgen::data {
 
 // One micro-batch. B samples, T frames, L residues (under atlas padded as core/data/padding.h says, padding
 // with mask 0), C latent channels. B is 0 when every sample was bad: then only bad_samples is there.

@@ -1,6 +1,7 @@
 // Work done ahead by threads and handed out in order. No LibTorch.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -24,6 +25,7 @@ template <typename Result>
 class ReadAhead {
  public:
   using Job = std::function<Result()>;
+  using Preparation = std::function<void()>;  // must not throw
 
   // `on_start` runs first on each thread; the constructor returns when it has run on all of them.
   explicit ReadAhead(
@@ -58,9 +60,11 @@ class ReadAhead {
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  void push(Job job) {
+  // `prepare` runs on a thread some time before the job, while others are being done; with 0 threads, never.
+  void push(Job job, Preparation prepare = {}) {
     auto task = std::make_shared<Task>();
     task->job = std::move(job);
+    task->prepare = std::move(prepare);
     {
       const std::lock_guard lock(mutex_);
       tasks_.push_back(std::move(task));
@@ -80,9 +84,16 @@ class ReadAhead {
       --started_;
     }
     tasks_.pop_front();
+    if (prepared_ > 0) --prepared_;
     work_.notify_one();
     if (task->error) std::rethrow_exception(task->error);
     return std::move(*task->result);
+  }
+
+  // Whether get() would return at once; with 0 threads, never.
+  bool ready() const {
+    const std::lock_guard lock(mutex_);
+    return !tasks_.empty() && tasks_.front()->done;
   }
 
   // Forgets what was pushed and not yet got.
@@ -90,11 +101,13 @@ class ReadAhead {
     const std::lock_guard lock(mutex_);
     tasks_.clear();
     started_ = 0;
+    prepared_ = 0;
   }
 
  private:
   struct Task {
     Job job;
+    Preparation prepare;
     bool done = false;
     std::optional<Result> result;
     std::exception_ptr error;
@@ -108,13 +121,25 @@ class ReadAhead {
     }
   }
 
+  // The tasks that will be started next and are not prepared: as many as are held at most.
+  std::vector<std::shared_ptr<Task>> to_prepare() {
+    std::vector<std::shared_ptr<Task>> coming;
+    const std::size_t end = std::min(tasks_.size(), started_ + ahead_);
+    for (prepared_ = std::max(prepared_, started_); prepared_ < end; ++prepared_)
+      coming.push_back(tasks_[prepared_]);
+    return coming;
+  }
+
   void run() {
     std::unique_lock lock(mutex_);
     while (true) {
       work_.wait(lock, [&] { return stop_ || (started_ < tasks_.size() && started_ < ahead_); });
       if (stop_) return;
       const std::shared_ptr<Task> task = tasks_[started_++];
+      const std::vector<std::shared_ptr<Task>> coming = to_prepare();
       lock.unlock();
+      for (const std::shared_ptr<Task>& later : coming)
+        if (later->prepare) later->prepare();
       do_task(*task);
       lock.lock();
       task->done = true;
@@ -123,11 +148,12 @@ class ReadAhead {
   }
 
   const std::size_t ahead_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable work_;      // a task may be started, or stop_
   std::condition_variable finished_;  // a task is done, or a thread has started
   std::deque<std::shared_ptr<Task>> tasks_;
-  std::size_t started_ = 0;  // the first so many of tasks_ are being done or done
+  std::size_t started_ = 0;   // the first so many of tasks_ are being done or done
+  std::size_t prepared_ = 0;  // the first so many are started, prepared or being prepared
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,90 +1,106 @@
 #include "core/data/window_reader.h"
 
-#include <algorithm>
-#include <cmath>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <span>
 
 #include "core/base/error.h"
 #include "core/data/array_check.h"
+#include "core/data/coordinate_check.h"
 
 namespace mdgen::data {
 namespace {
 
 constexpr std::int64_t kValuesPerResidue = std::int64_t{14} * 3;
-constexpr float kLongestBond = 3.0F;  // Å; no bonded pair is farther apart
 
-[[noreturn]] void fail(const std::string& file, const std::string& reason) {
-  throw Error(ErrorCode::kDataLoss, file + ": " + reason);
+[[noreturn]] void fail(const std::string& file, const Block& block, std::int64_t frame, RowFault fault) {
+  const char* what =
+      fault.fault == CoordinateFault::kNotFinite ? "a coordinate is not finite" : "no N, CA or C (all zeros)";
+  throw Error(ErrorCode::kDataLoss, file + ": " + what + " in frame " +
+                                        std::to_string(block.first_frame + frame * block.frame_stride) +
+                                        ", residue " +
+                                        std::to_string(block.first_residue + fault.residue + 1));
 }
 
-std::string place(const Block& block, std::int64_t frame, std::int64_t residue) {
-  return "in frame " + std::to_string(block.first_frame + frame * block.frame_stride) + ", residue " +
-         std::to_string(block.first_residue + residue + 1);
+void require_inside(const std::string& file, const Block& block, std::int64_t frames, std::int32_t residues) {
+  if (block.first_frame < 0 || block.frames < 1 || block.frame_stride < 1 ||
+      block.first_frame + (block.frames - 1) * block.frame_stride >= frames || block.first_residue < 0 ||
+      block.residues < 1 || block.first_residue + block.residues > residues)
+    throw Error(ErrorCode::kInternal, file + ": a block outside the array was asked for");
 }
 
-// An absent atom is all zeros. One that is really at the origin has its bonded neighbour near.
-bool absent(const float* atom, const float* neighbour) {
-  if (atom[0] != 0 || atom[1] != 0 || atom[2] != 0) return false;
-  const float distance = std::hypot(neighbour[0], neighbour[1], neighbour[2]);
-  return distance == 0 || distance > kLongestBond;
-}
-
-void check_values(const std::string& file, const Block& block, const std::vector<float>& values) {
-  const float* atoms = values.data();
-  for (std::int64_t frame = 0; frame < block.frames; ++frame) {
-    for (std::int64_t residue = 0; residue < block.residues; ++residue, atoms += kValuesPerResidue) {
-      if (!std::all_of(atoms, atoms + kValuesPerResidue, [](float x) { return std::isfinite(x); }))
-        fail(file, "a coordinate is not finite " + place(block, frame, residue));
-      const float* n = atoms;
-      const float* ca = atoms + 3;
-      const float* c = atoms + 6;
-      if (absent(n, ca) || absent(ca, n) || absent(c, ca))
-        fail(file, "no N, CA or C (all zeros) " + place(block, frame, residue));
-    }
+// Where a block's rows are in the file.
+struct Rows {
+  std::int64_t first = 0;  // bytes before the first
+  std::int64_t step = 0;   // from one to the next
+  std::int64_t bytes = 0;  // of one
+  Rows(const Block& block, std::int64_t data_offset, std::int64_t item_size, std::int32_t residues_in_file) {
+    const std::int64_t residue = kValuesPerResidue * item_size;
+    step = block.frame_stride * residues_in_file * residue;
+    bytes = block.residues * residue;
+    first = data_offset + (block.first_frame * residues_in_file + block.first_residue) * residue;
   }
-}
+};
 
 }  // namespace
 
-std::vector<float> read_block(const std::string& file, const v1::Replica& replica,
-                              std::int32_t residues_in_file, const Block& block) {
+void read_stored(const std::string& file, const v1::Replica& replica, std::int32_t residues_in_file,
+                 const Block& block, std::byte* target, std::ptrdiff_t frame_bytes) {
   const format::NpyFile open(file);
   check_unchanged(open, replica, residues_in_file);
+  require_inside(file, block, replica.frames(), residues_in_file);
   const format::NpyHeader& header = open.header();
-  if (block.first_frame < 0 || block.frames < 1 || block.frame_stride < 1 ||
-      block.first_frame + (block.frames - 1) * block.frame_stride >= replica.frames() ||
-      block.first_residue < 0 || block.residues < 1 ||
-      block.first_residue + block.residues > residues_in_file)
-    throw Error(ErrorCode::kInternal, file + ": a block outside the array was asked for");
+  const Rows rows(block, static_cast<std::int64_t>(header.data_offset),
+                  static_cast<std::int64_t>(header.item_size), residues_in_file);
+  for (std::int64_t frame = 0; frame < block.frames; ++frame) {
+    const std::span<std::byte> row(target + frame * frame_bytes, static_cast<std::size_t>(rows.bytes));
+    open.read(row, rows.first + frame * rows.step);
+    if (const auto fault = row_fault(row, header.item_size)) fail(file, block, frame, *fault);
+  }
+}
 
-  const std::int64_t item = static_cast<std::int64_t>(header.item_size);
-  const std::int64_t row = residues_in_file * kValuesPerResidue * item;
-  const std::int64_t piece = block.residues * kValuesPerResidue * item;
-  const std::int64_t first = static_cast<std::int64_t>(header.data_offset) + block.first_frame * row +
-                             block.first_residue * kValuesPerResidue * item;
-  std::vector<std::byte> raw(static_cast<std::size_t>(block.frames * piece));
-  if (piece == row && block.frame_stride == 1) {
-    open.read(raw, first);
+std::vector<float> read_block(const std::string& file, const v1::Replica& replica,
+                              std::int32_t residues_in_file, const Block& block) {
+  require_inside(file, block, replica.frames(), residues_in_file);
+  const auto row = static_cast<std::size_t>(block.residues * kValuesPerResidue);
+  std::vector<float> values(static_cast<std::size_t>(block.frames) * row);
+  if (replica.dtype() != "<f2") {
+    read_stored(file, replica, residues_in_file, block, reinterpret_cast<std::byte*>(values.data()),
+                static_cast<std::ptrdiff_t>(row * sizeof(float)));
+    return values;
+  }
+  std::vector<std::byte> halves(values.size() * sizeof(std::uint16_t));
+  read_stored(file, replica, residues_in_file, block, halves.data(),
+              static_cast<std::ptrdiff_t>(row * sizeof(std::uint16_t)));
+  widen(halves.data(), values.size(), values.data());
+  return values;
+}
+
+void read_ahead(const std::string& file, const v1::Replica& replica, std::int32_t residues_in_file,
+                const Block& block) noexcept {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return;
+  const std::int64_t item_size = replica.dtype() == "<f2" ? 2 : 4;
+  const std::int64_t data_offset =
+      replica.bytes() - replica.frames() * residues_in_file * kValuesPerResidue * item_size;
+  const Rows rows(block, data_offset, item_size, residues_in_file);
+  if (block.frame_stride == 1) {
+    ::posix_fadvise(descriptor, rows.first, (block.frames - 1) * rows.step + rows.bytes, POSIX_FADV_WILLNEED);
   } else {
     for (std::int64_t frame = 0; frame < block.frames; ++frame)
-      open.read(
-          std::span(raw).subspan(static_cast<std::size_t>(frame * piece), static_cast<std::size_t>(piece)),
-          first + frame * block.frame_stride * row);
+      ::posix_fadvise(descriptor, rows.first + frame * rows.step, rows.bytes, POSIX_FADV_WILLNEED);
   }
+  ::close(descriptor);
+}
 
-  std::vector<float> values(raw.size() / header.item_size);
-  if (header.item_size == sizeof(float)) {
-    std::memcpy(values.data(), raw.data(), raw.size());
-  } else {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      std::uint16_t half = 0;
-      std::memcpy(&half, &raw[i * sizeof(half)], sizeof(half));
-      values[i] = format::half_to_float(half);
-    }
+void widen(const std::byte* halves, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, halves + i * sizeof(half), sizeof(half));
+    out[i] = format::half_to_float(half);
   }
-  check_values(file, block, values);
-  return values;
 }
 
 }  // namespace mdgen::data

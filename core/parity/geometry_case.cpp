@@ -2,8 +2,10 @@
 
 #include "core/parity/case.h"
 #include "core/protein/geometry.h"
+#include "core/protein/local_geometry.h"
 #include "core/protein/residue_constants.h"
 #include "core/protein/rigid.h"
+#include "core/protein/tables.h"
 
 namespace mdgen::parity {
 namespace {
@@ -51,18 +53,21 @@ void run_geometry(const GoldenFile& golden, Result& result) {
 
   const at::Tensor& atom14 = golden.at("atom14");
   const at::Tensor& aatype = golden.at("seqres");
-  const Rigid frames = protein::atom14_to_frames(atom14);
-  family.compare("frames.rots", frames.rots, golden.at("frames.rots"), kValueTolerance);
-  family.compare("frames.trans", frames.trans, golden.at("frames.trans"), kValueTolerance);
+  const at::Tensor types = aatype.unsqueeze(0);
+  const protein::LocalGeometry local =
+      protein::local_geometry(protein::with_predecessor(atom14.unsqueeze(0), 2), types);
+  family.compare("frames.rots", local.frames.rots[0], golden.at("frames.rots"), kValueTolerance);
+  family.compare("frames.trans", local.frames.trans[0], golden.at("frames.trans"), kValueTolerance);
 
   const at::Tensor atom37 = protein::atom14_to_atom37(atom14, aatype);
   family.compare("atom37", atom37, golden.at("atom37"), kValueTolerance);
 
-  const protein::Torsions torsions = protein::atom37_to_torsions(golden.at("atom37"), aatype);
+  const at::Tensor defined = protein::defined_torsions(
+      protein::with_predecessor(protein::rows_by_type(protein::atom14_mask(), types), 1), types);
   const at::Tensor& mask = golden.at("torsion_mask");
-  family.compare("torsion_mask", torsions.mask, mask, kExact);
-  family.compare("torsions", torsions.angles * mask.unsqueeze(-1), golden.at("torsions") * mask.unsqueeze(-1),
-                 kValueTolerance);
+  family.compare("torsion_mask", defined.expand_as(mask), mask, kExact);
+  family.compare("torsions", local.torsions[0] * mask.unsqueeze(-1),
+                 golden.at("torsions") * mask.unsqueeze(-1), kValueTolerance);
 
   const Rigid golden_frames{golden.at("frames.rots"), golden.at("frames.trans")};
   const Rigid first{golden_frames.rots.narrow(0, 0, 1), golden_frames.trans.narrow(0, 0, 1)};

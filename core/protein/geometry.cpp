@@ -57,13 +57,6 @@ Rigid by_atom(const Rigid& groups, const at::Tensor& atom_group) {
 
 }  // namespace
 
-Rigid atom14_to_frames(const at::Tensor& atom14) {
-  const Rigid frames = rigid_from_3_points(atom14.select(-2, 2), atom14.select(-2, 1), atom14.select(-2, 0));
-  // The x axis from CA to C, y towards N: half a turn about y from what the three points give.
-  const at::Tensor half_turn = torch::tensor({-1.0, 1.0, -1.0}, frames.rots.options());
-  return {frames.rots * half_turn, frames.trans};
-}
-
 at::Tensor atom14_to_atom37(const at::Tensor& atom14, const at::Tensor& aatype) {
   const at::Tensor types = per_frame(aatype, atom14);
   return rearrange(atom14, rows_by_type(atom37_to_atom14(), types),

@@ -27,19 +27,21 @@ at::Tensor place(const at::Tensor& values, const Placement& placement, const at:
 
 void place_frames(data::Batch& batch, const at::Tensor& given, const at::Tensor& types,
                   const Placement& placement, data::AtomMasks masks) {
-  const data::Features features = data::make_features(given, types, /*context=*/0, masks);
+  const data::Features features =
+      data::make_features(data::whole_proteins(given.unsqueeze(0), types.unsqueeze(0)), masks);
   const at::Tensor zero = at::zeros({});
-  batch.trans = place(features.trans, placement, zero);
-  batch.rots = place(features.rots, placement, at::eye(3));
-  batch.torsions = place(features.torsions, placement, zero);
-  batch.torsion_mask = features.torsion_mask.unsqueeze(0);
+  batch.trans = place(features.trans[0], placement, zero);
+  batch.rots = place(features.rots[0], placement, at::eye(3));
+  batch.torsions = place(features.torsions[0], placement, zero);
+  batch.torsion_mask = features.torsion_mask;
 }
 
 void place_atoms(data::Batch& batch, const at::Tensor& given, const at::Tensor& types,
                  const Placement& placement, data::AtomMasks masks) {
-  const data::Atoms atoms = data::make_atoms(given, types, masks);
-  batch.atom37 = place(atoms.positions, placement, at::zeros({}));
-  batch.atom37_mask = atoms.mask.unsqueeze(0);
+  const data::Atoms atoms =
+      data::make_atoms(data::whole_proteins(given.unsqueeze(0), types.unsqueeze(0)), masks);
+  batch.atom37 = place(atoms.positions[0], placement, at::zeros({}));
+  batch.atom37_mask = atoms.mask;
 }
 
 void draw(data::Batch& batch, const v1::ModelSpec& model, std::int64_t frames, const NoiseKey& key) {

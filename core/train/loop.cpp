@@ -148,7 +148,8 @@ v1::FinishReport Run::train() {
                  .world_size = collective_.world_size(),
                  .threads = spec_.data().num_workers(),
                  .first = applied(),
-                 .end = total_steps_});
+                 .end = total_steps_,
+                 .device = device_});
   bool stop = false;
   bool stop_checkpoint = false;
   while (applied() < total_steps_ && !stop) {

@@ -37,7 +37,7 @@ data::Batch to_device(data::Batch batch, at::Device device) {
 StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options)
     : plan_(std::move(plan)),
       options_(options),
-      prefetcher_(dataset, options.threads),
+      prefetcher_(data::make_prefetcher(dataset, options.threads, options.device)),
       next_step_(options.first) {}
 
 void StepFeed::plan_one() {
@@ -64,7 +64,11 @@ StepWork StepFeed::next() {
 
 data::Batch StepFeed::batch() {
   --waiting_;
-  return prefetcher_.get();
+  const auto begin = std::chrono::steady_clock::now();
+  data::Batch batch = prefetcher_.get();
+  (begun_ ? waited_.others : waited_.first) += std::chrono::steady_clock::now() - begin;
+  begun_ = true;
+  return batch;
 }
 
 }  // namespace mdgen::train

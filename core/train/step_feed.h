@@ -1,12 +1,14 @@
 // What a rank reads for each step, ahead of time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <vector>
 
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
+#include "core/data/prefetcher.h"
 
 namespace mdgen::train {
 
@@ -35,6 +37,7 @@ class StepFeed {
     int threads = 0;  // readers; 0: reads on the caller's thread
     std::int64_t first = 0;
     std::int64_t end = 0;
+    at::Device device = at::kCPU;  // where batches are wanted
   };
   // `dataset` must outlive the feed.
   StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);
@@ -42,6 +45,13 @@ class StepFeed {
   // The next step; there must be one. Then batch() must be called once for each of its micro-batches.
   StepWork next();
   data::Batch batch();
+
+  // How long batch() has waited.
+  struct Waited {
+    std::chrono::nanoseconds first{};  // for the first batch, which nothing goes before
+    std::chrono::nanoseconds others{};
+  };
+  const Waited& waited() const { return waited_; }
 
  private:
   void plan_one();
@@ -52,6 +62,8 @@ class StepFeed {
   std::deque<StepWork> planned_;
   std::int64_t next_step_;
   std::size_t waiting_ = 0;  // micro-batches pushed and not fetched
+  bool begun_ = false;       // batch() was called
+  Waited waited_;
 };
 
 }  // namespace mdgen::train

@@ -102,7 +102,7 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   const StepWork work = share_of_step(whole_set(samples), dataset.sizes(),
                                       static_cast<std::uint32_t>(spec.optim().batch_size()),
                                       collective.rank(), collective.world_size());
-  data::Prefetcher prefetcher(dataset, spec.data().num_workers());
+  data::Prefetcher prefetcher = data::make_prefetcher(dataset, spec.data().num_workers(), device);
   for (const data::MicroBatch& batch : work.mine) prefetcher.push(work.plan.epoch, batch);
 
   std::vector<Row> rows;

@@ -121,6 +121,7 @@ class AbsentAtoms : public ::testing::Test {
     rewrite(data_.made.data_dir / "synth0.npy", atoms);
     data_.manifest.mutable_entries(0)->mutable_replicas(0)->set_bytes(
         static_cast<std::int64_t>(std::filesystem::file_size(data_.made.data_dir / "synth0.npy")));
+    data_.manifest.mutable_entries(0)->mutable_replicas(0)->set_mtime_ns(0);  // not compared
     return data_.dataset().load(0, {0});
   }
   DataFixture data_;

@@ -4,7 +4,10 @@
 
 #include <atomic>
 #include <latch>
+#include <numeric>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace mdgen::data {
 namespace {
@@ -76,6 +79,52 @@ TEST_P(ReadAheadTest, Destruction_DropsWhatIsLeft) {
     for (int i = 0; i < 100; ++i) ahead.push([&] { return ++done; });
   }
   EXPECT_LE(done, GetParam() + 1);
+}
+
+TEST_P(ReadAheadTest, Preparation_ComesOnceAndBeforeItsOwnResultIsTaken) {
+  if (GetParam() == 0) return;
+  constexpr int kJobs = 200;
+  std::vector<std::atomic<int>> prepared(kJobs);
+  ReadAhead<int> ahead(GetParam());
+  std::latch pushed(1);
+  for (int i = 0; i < kJobs; ++i) {
+    ahead.push(
+        [&, i] {
+          pushed.wait();
+          return i;
+        },
+        [&prepared, i] { ++prepared[static_cast<std::size_t>(i)]; });
+  }
+  pushed.count_down();
+  for (int i = 0; i < kJobs; ++i) ahead.get();
+  for (int i = 0; i < kJobs; ++i)
+    EXPECT_LE(prepared[static_cast<std::size_t>(i)], 1) << i;  // those that were started at once have none
+  EXPECT_GE(std::accumulate(prepared.begin(), prepared.end(), 0), kJobs - GetParam());
+}
+
+TEST_P(ReadAheadTest, Ready_OnceTheFirstIsDone) {
+  ReadAhead<int> ahead(GetParam());
+  EXPECT_FALSE(ahead.ready());
+  std::latch go(1);
+  std::latch second(1);
+  ahead.push([&] {
+    go.wait();
+    return 1;
+  });
+  ahead.push([&] {
+    second.count_down();
+    return 2;
+  });
+  if (GetParam() > 1) second.wait();
+  EXPECT_FALSE(ahead.ready());
+  go.count_down();
+  EXPECT_EQ(ahead.get(), 1);
+  if (GetParam() == 0) {
+    EXPECT_FALSE(ahead.ready());
+  } else {
+    while (!ahead.ready()) std::this_thread::yield();
+  }
+  EXPECT_EQ(ahead.get(), 2);
 }
 
 }  // namespace

@@ -1,13 +1,26 @@
 #include "core/protein/geometry.h"
 
+#include "core/protein/local_geometry.h"
 #include "core/protein/residue_constants.h"
+#include "core/protein/tables.h"
 #include "golden_tensors.h"
 
 namespace mdgen::protein {
 namespace {
 
+// Of one protein, (T, L, …).
+LocalGeometry local(const at::Tensor& atom14, const at::Tensor& types) {
+  const LocalGeometry batch = local_geometry(with_predecessor(atom14.unsqueeze(0), 2), types.unsqueeze(0));
+  return {{batch.frames.rots[0], batch.frames.trans[0]}, batch.torsions[0]};
+}
+
+at::Tensor mask_of(const at::Tensor& types) {
+  return defined_torsions(with_predecessor(rows_by_type(atom14_mask(), types.unsqueeze(0)), 1),
+                          types.unsqueeze(0))[0];
+}
+
 TEST(Geometry, FramesEqualTheReference) {
-  const Rigid frames = atom14_to_frames(golden("atom14"));
+  const Rigid frames = local(golden("atom14"), golden("seqres")).frames;
   EXPECT_LT(relative_difference(frames.rots, golden("frames.rots")), kTolerance);
   EXPECT_TRUE(at::equal(frames.trans, golden("frames.trans")));
 }
@@ -19,12 +32,30 @@ TEST(Geometry, Atom37EqualsTheReferenceAndReturns) {
 }
 
 TEST(Geometry, TorsionsEqualTheReferenceWhereDefined) {
-  const Torsions found = atom37_to_torsions(golden("atom37"), golden("seqres"));
+  const at::Tensor found = local(golden("atom14"), golden("seqres")).torsions;
   const at::Tensor mask = golden("torsion_mask");
-  EXPECT_TRUE(at::equal(found.mask, mask));
-  EXPECT_LT(relative_difference(found.angles * mask.unsqueeze(-1), golden("torsions") * mask.unsqueeze(-1)),
+  EXPECT_TRUE(at::equal(mask_of(golden("seqres")).expand_as(mask), mask));
+  EXPECT_LT(relative_difference(found * mask.unsqueeze(-1), golden("torsions") * mask.unsqueeze(-1)),
             kTolerance);
-  EXPECT_TRUE(found.angles.isfinite().all().item<bool>());
+  EXPECT_TRUE(found.isfinite().all().item<bool>());
+}
+
+// The part of a protein behind its first residues, with the one before it, has the whole protein's geometry;
+// and each protein of a batch its own.
+TEST(Geometry, PredecessorAndBatchLeaveTheRestAlone) {
+  const at::Tensor types = golden("seqres");
+  const at::Tensor atoms = golden("atom14");
+  const LocalGeometry whole = local(atoms, types);
+  const at::Tensor other = atoms.flip(1);
+  const LocalGeometry batch =
+      local_geometry(at::stack({atoms.narrow(1, 4, 10), other.narrow(1, 6, 10)}),
+                     at::stack({types.narrow(0, 5, 9), types.flip(0).narrow(0, 7, 9)}));
+  EXPECT_TRUE(at::equal(batch.torsions[0], whole.torsions.narrow(1, 5, 9)));
+  EXPECT_TRUE(at::equal(batch.frames.rots[0], whole.frames.rots.narrow(1, 5, 9)));
+  EXPECT_TRUE(at::equal(batch.frames.trans[0], whole.frames.trans.narrow(1, 5, 9)));
+  EXPECT_TRUE(at::equal(batch.torsions[1], local(other, types.flip(0)).torsions.narrow(1, 7, 9)));
+  const at::Tensor half = atoms.to(at::kHalf);
+  EXPECT_TRUE(at::equal(local(half, types).torsions, local(half.to(at::kFloat), types).torsions));
 }
 
 TEST(Geometry, RebuiltAtomsEqualTheReference) {
@@ -36,7 +67,6 @@ TEST(Geometry, RebuiltAtomsEqualTheReference) {
 TEST(Geometry, SequencePerFrameIsTheSameAsOneForAll) {
   const at::Tensor per_frame = golden("seqres").expand({3, -1});
   EXPECT_TRUE(at::equal(atom14_to_atom37(golden("atom14"), per_frame), golden("atom37")));
-  EXPECT_TRUE(at::equal(atom37_to_torsions(golden("atom37"), per_frame).mask, golden("torsion_mask")));
 }
 
 // With a batch in front: frames (B, T, L), one sequence for each of the batch.
@@ -57,10 +87,11 @@ TEST(Geometry, TorsionsSurviveTheRoundTrip) {
   const at::Tensor torsions = at::stack({angle.sin(), angle.cos()}, -1);
   const Rigid frames = {at::eye(3).expand({4, kResidueTypes, 3, 3}), at::zeros({4, kResidueTypes, 3})};
   const at::Tensor atoms = frames_torsions_to_atom14(frames, torsions, sequence);
-  const Torsions found = atom37_to_torsions(atom14_to_atom37(atoms, sequence), sequence);
+  const at::Tensor found = local(atoms, sequence).torsions;
+  const at::Tensor defined = mask_of(sequence);
   for (std::int64_t k = 2; k < kTorsions; ++k) {
-    const at::Tensor mask = found.mask.select(-1, k).unsqueeze(-1);
-    const at::Tensor difference = (found.angles.select(-2, k) - torsions.select(-2, k)) * mask;
+    const at::Tensor mask = defined.select(-1, k).unsqueeze(-1);
+    const at::Tensor difference = (found.select(-2, k) - torsions.select(-2, k)) * mask;
     EXPECT_GT(mask.sum().item<double>(), 0);
     EXPECT_LT(difference.abs().max().item<double>(), 3e-3) << "torsion " << k;
   }
@@ -71,8 +102,7 @@ TEST(Geometry, GradientsOfRebuiltAtomsAreFinite) {
   at::Tensor rots = golden("frames.rots").requires_grad_(true);
   const at::Tensor atoms =
       frames_torsions_to_atom14({rots, golden("frames.trans")}, torsions, golden("seqres"));
-  const Torsions again = atom37_to_torsions(atom14_to_atom37(atoms, golden("seqres")), golden("seqres"));
-  (atoms.square().sum() + again.angles.sum()).backward();
+  atoms.square().sum().backward();
   EXPECT_TRUE(torsions.grad().isfinite().all().item<bool>());
   EXPECT_TRUE(rots.grad().isfinite().all().item<bool>());
 }
@@ -80,7 +110,7 @@ TEST(Geometry, GradientsOfRebuiltAtomsAreFinite) {
 TEST(Geometry, UnknownResiduesHaveNoAtoms) {
   const at::Tensor unknown = at::full({20}, kResidueTypes, at::kLong);
   EXPECT_EQ(atom14_to_atom37(golden("atom14"), unknown).abs().sum().item<double>(), 0);
-  EXPECT_EQ(atom37_to_torsions(golden("atom37"), unknown).mask.sum().item<double>(), 0);
+  EXPECT_EQ(mask_of(unknown).sum().item<double>(), 0);
 }
 
 }  // namespace

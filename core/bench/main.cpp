@@ -1,0 +1,82 @@
+// mdgen-bench: how fast the parts of training are on this machine.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "core/base/command_line.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/bench/loader_bench.h"
+#include "core/bench/loader_options.h"
+
+namespace {
+
+constexpr int kBad = 1;
+
+struct Verb {
+  const char* name;
+  const char* help;
+  int (*run)(const Verb& verb, int argc, char** argv);  // argv[0] is the program with the verb
+};
+
+int run_loader(const Verb& verb, int argc, char** argv) {
+  CLI::App app(verb.help, argv[0]);
+  mdgen::bench::LoaderOptions options;
+  mdgen::bench::add_options(app, options);
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  options.flags = app.remaining();
+  const mdgen::bench::ScratchFolder folder;
+  const mdgen::v1::JobSpec spec = mdgen::bench::resolved_spec(options, folder.path());
+  if (options.config.empty()) mdgen::bench::write_synthetic_set(folder.path(), options.synthetic);
+  const mdgen::bench::LoaderResult result = mdgen::bench::measure_loader(options, spec);
+  std::printf("%s\n", (options.json ? mdgen::bench::json(result) : mdgen::bench::table(result)).c_str());
+  return 0;
+}
+
+constexpr Verb kVerbs[] = {
+    {"loader", "Measures the data loader: reading, features, and the wait that a step sees.", run_loader},
+};
+
+int no_verb(const std::string& word) {
+  const bool asked = word == "--help" || word == "-h";
+  if (word == "--version") {
+    std::printf("mdgen-bench %s\n", MDGEN_VERSION);
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  const std::string nearest = mdgen::nearest_name(word, names);
+  if (!asked && !word.empty())
+    std::fprintf(stderr, "unknown verb %s%s\n", word.c_str(),
+                 nearest.empty() ? "" : ("; did you mean " + nearest + "?").c_str());
+  std::FILE* out = asked ? stdout : stderr;
+  std::fputs("Measures parts of training.\nUsage: mdgen-bench VERB [OPTIONS]\n\n", out);
+  for (const Verb& verb : kVerbs) std::fprintf(out, "  %-9s %s\n", verb.name, verb.help);
+  std::fputs("\nmdgen-bench VERB --help lists a verb's options; --version says which one this is.\n", out);
+  return asked ? 0 : mdgen::kExitUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "";
+  for (const Verb& verb : kVerbs) {
+    if (word != verb.name) continue;
+    std::string program = "mdgen-bench " + word;
+    argv[1] = program.data();
+    mdgen::init_logging("bench");
+    try {
+      return verb.run(verb, argc - 1, argv + 1);
+    } catch (const mdgen::Error& error) {
+      spdlog::error("{}", error.what());
+      return error.code() == mdgen::ErrorCode::kInvalidArgument ? mdgen::kExitUsage : kBad;
+    } catch (const std::exception& error) {
+      spdlog::error("{}", error.what());
+      return kBad;
+    }
+  }
+  return no_verb(word);
+}
