@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
+#include "core/train/test_fault.h"
 
 namespace mdgen::train {
 
@@ -35,6 +37,7 @@ class StepFeed {
     int threads = 0;  // readers; 0: reads on the caller's thread
     std::int64_t first = 0;
     std::int64_t end = 0;
+    std::optional<TestFault> fault{};  // planted by a test
   };
   // `dataset` must outlive the feed.
   StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);
