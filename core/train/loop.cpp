@@ -11,8 +11,11 @@
 #include "core/config/spec.h"
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
+#include "core/ledger/json.h"
+#include "core/ledger/writer.h"
 #include "core/objective/objective.h"
 #include "core/train/agreement.h"
+#include "core/train/bad_samples.h"
 #include "core/train/failure.h"
 #include "core/train/inference.h"
 #include "core/train/lease.h"
@@ -26,6 +29,7 @@
 #include "core/train/schedule.h"
 #include "core/train/step.h"
 #include "core/train/teaching_ipa.h"
+#include "core/train/test_fault.h"
 #include "core/train/validation.h"
 
 namespace mdgen::train {
@@ -36,6 +40,10 @@ struct Uncommitted {
   v1::StepReport report;
   std::vector<LogRecord> records;
 };
+
+std::string to_text(const ledger::Records& records) {
+  return ledger::to_json(records).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 class Run {
  public:
@@ -65,6 +73,10 @@ class Run {
 
  private:
   std::int64_t applied() const { return state_.progress().steps; }
+  std::int64_t epoch_samples() const {
+    const data::PlanInputs& inputs = plan_.inputs();
+    return inputs.epoch_samples > 0 ? inputs.epoch_samples : std::int64_t{inputs.items} * inputs.repeat;
+  }
   void phase(v1::TrainerPhase phase, bool entered_reduce = false) {
     observer_.phase(phase, applied(), entered_reduce);
   }
@@ -101,6 +113,7 @@ class Run {
   RunState state_;
   LoopState loop_;
   std::optional<Uncommitted> uncommitted_;
+  ledger::Chain ledger_;              // rank 0: of the committed steps
   std::int64_t checkpointed_ = -1;    // the step of the last checkpoint
   std::unique_ptr<Outputs> outputs_;  // rank 0
 };
@@ -124,6 +137,9 @@ void Run::begin() {
     outputs_ = std::make_unique<Outputs>(assignment_, start, total_steps_, state_, observer_, clock_);
     return std::string();
   });
+  ledger_ = ledger::Chain(std::move(start.ledger), start.step);
+  ledger_.begin(assignment_.id().generation(), assignment_.world_size(), plan_digest_, start.step,
+                start.checkpoint.string());
   show_ipa();
 }
 
@@ -149,7 +165,8 @@ v1::FinishReport Run::train() {
                  .threads = spec_.data().num_workers(),
                  .first = applied(),
                  .end = total_steps_,
-                 .device = device_});
+                 .device = device_,
+                 .fault = test_fault()});
   bool stop = false;
   bool stop_checkpoint = false;
   while (applied() < total_steps_ && !stop) {
@@ -174,6 +191,7 @@ StepOutcome Run::step(Stepper& stepper, StepFeed& feed) {
   outcome.report.set_seconds(std::chrono::duration<double>(clock_.steady() - begin).count());
   const StepPlace place = place_of(work.plan);
   uncommitted_ = {outcome.report, due_records(place)};
+  if (!outcome.failure) outcome.failure = count_bad_samples(loop_, outcome.report, epoch_samples());
   if (outcome.failure) {
     settle();
     throw *outcome.failure;
@@ -219,7 +237,10 @@ void Run::boundary(const StepPlace& place) {
 
 // The step before is known to be applied on all ranks.
 void Run::commit() {
-  if (outputs_ && uncommitted_) outputs_->committed(uncommitted_->report, uncommitted_->records);
+  if (outputs_ && uncommitted_) {
+    outputs_->committed(uncommitted_->report, uncommitted_->records);
+    ledger_.step(uncommitted_->report);
+  }
   uncommitted_.reset();
 }
 
@@ -240,8 +261,8 @@ void Run::validate_now(std::int64_t epoch) {
   if (inference_due(spec_, epoch)) {
     visit = sample_first_batches(spec_, assignment_.run_folder(), epoch, state_.model());
   }
-  const ValidationResult result =
-      validate(spec_, state_, *val_data_, samples, collective_, device_, clock_, visit);
+  const ValidationResult result = validate(spec_, state_, *val_data_, assignment_.manifest().val(), samples,
+                                           collective_, device_, clock_, visit);
   loop_.batches += result.batches.batches();
   if (!outputs_) return;
   LogRecord record = record_of("val", epoch, result.batches);
@@ -254,6 +275,7 @@ void Run::validate_now(std::int64_t epoch) {
   report.set_epoch(static_cast<std::int32_t>(epoch));
   report.set_val_loss(result.loss);
   report.set_samples(result.samples);
+  *report.mutable_bad_samples() = result.bad_samples;
   outputs_->validated(report, record);
 }
 
@@ -270,6 +292,7 @@ void Run::write_checkpoint() {
   live.summary.epoch_steps = applied() % plan_.steps_per_epoch();
   live.spec_json = config::to_json(spec_);
   live.loop_json = to_json(loop_);
+  live.ledger_json = to_text(ledger_.records());
   outputs_->checkpoint(live);
 }
 

@@ -39,6 +39,8 @@ std::string to_json(const LoopState& state) {
   return Json{{"skipped_in_a_row", state.skipped_in_a_row},
               {"batches", state.batches},
               {"total_steps", state.total_steps},
+              {"bad_epoch", state.bad_epoch},
+              {"bad_samples", state.bad_samples},
               {"iter", words_of(state.iter)},
               {"train", words_of(state.train)}}
       .dump();
@@ -52,6 +54,8 @@ LoopState loop_state_from_json(const std::string& text) {
     state.skipped_in_a_row = json.at("skipped_in_a_row").get<std::int64_t>();
     state.batches = json.at("batches").get<std::int64_t>();
     state.total_steps = json.at("total_steps").get<std::int64_t>();
+    state.bad_epoch = json.value("bad_epoch", std::int64_t{0});  // unknown to older checkpoints
+    state.bad_samples = json.value("bad_samples", std::int64_t{0});
     state.iter = means_of(json.at("iter"));
     state.train = means_of(json.at("train"));
     return state;

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/ledger/json.h"
 
 namespace mdgen::train {
 namespace {
@@ -31,6 +32,7 @@ std::string metrics_line(const v1::StepReport& report) {
   if (report.skipped()) line["skipped"] = true;
   if (report.loss_scale() > 0) line["loss_scale"] = report.loss_scale();
   if (report.overflowed()) line["overflowed"] = true;
+  if (report.bad_samples_size() > 0) line["bad_samples"] = ledger::named_to_json(report.bad_samples());
   return line.dump();
 }
 
@@ -39,6 +41,7 @@ std::string metrics_line(const v1::ValidationReport& report, const LogRecord& re
                     {"epoch", report.epoch()},
                     {"val_loss", report.val_loss()},
                     {"samples", report.samples()}};
+  if (report.bad_samples_size() > 0) line["bad_samples"] = ledger::named_to_json(report.bad_samples());
   const ordered_json more = ordered_json::parse(metrics_line(record));
   for (const auto& [name, value] : more.items()) {
     if (!line.contains(name)) line[name] = value;

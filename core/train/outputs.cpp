@@ -74,6 +74,7 @@ void Outputs::report_start(const Start& start, RunState& state) {
                      std::to_string(start.step) + " dropped");
   }
   report.set_parameters(parameters);
+  *report.mutable_ledger() = {start.ledger.begin(), start.ledger.end()};
   for (const std::string& note : report.notes()) spdlog::warn("{}", note);
   spdlog::info("{} parameters; {}", parameters,
                start.checkpoint.empty() ? "starting from initial weights"

@@ -44,6 +44,9 @@ void Recorder::committed(const v1::StepReport& report) {
                              {"lr", report.lr()},
                              {"tokens_per_second", rate_.tokens_per_second().value_or(0)},
                              {"epoch", static_cast<double>(report.epoch())}});
+  if (report.bad_samples_size() > 0) {
+    add_events(report.step(), {{"bad_samples", static_cast<double>(report.bad_samples_size())}});
+  }
   observer_.step_committed(report);
   if (print_due(spec_, report.step(), total_steps_)) print(report);
 }
@@ -70,12 +73,13 @@ void Recorder::add_events(std::int64_t step, const NamedMeans& scalars) {
 }
 
 void Recorder::print(const v1::StepReport& report) const {
-  spdlog::info("step {}/{} ({:.0f} %) epoch {} loss {:.6g} grad_norm {:.4g} {:.0f} tokens/s ETA {}{}",
-               report.step(), total_steps_,
-               100.0 * static_cast<double>(report.step()) / static_cast<double>(total_steps_), report.epoch(),
-               report.loss(), report.grad_norm(), rate_.tokens_per_second().value_or(0),
-               format_duration(rate_.eta_seconds(total_steps_ - report.step())),
-               report.skipped() ? " SKIPPED (not finite)" : "");
+  spdlog::info(
+      "step {}/{} ({:.0f} %) epoch {} loss {:.6g} grad_norm {:.4g} {:.0f} tokens/s ETA {}{}", report.step(),
+      total_steps_, 100.0 * static_cast<double>(report.step()) / static_cast<double>(total_steps_),
+      report.epoch(), report.loss(), report.grad_norm(), rate_.tokens_per_second().value_or(0),
+      format_duration(rate_.eta_seconds(total_steps_ - report.step())),
+      report.skipped() ? (report.samples() > 0 ? " SKIPPED (not finite)" : " SKIPPED (no sample can be used)")
+                       : "");
 }
 
 }  // namespace mdgen::train

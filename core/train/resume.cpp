@@ -6,6 +6,7 @@
 
 #include "core/config/spec.h"
 #include "core/data/plan.h"
+#include "core/ledger/json.h"
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
 #include "core/train/initial_checkpoint.h"
@@ -113,6 +114,7 @@ Start resume(const v1::Assignment& assignment, const std::string& plan_digest, R
     const checkpoint::TrainState saved = checkpoint::read_files(start.checkpoint);
     state.restore(saved);
     start.loop_json = saved.loop_json;
+    start.ledger = ledger::from_json(saved.ledger_json);
     start.step = state.progress().steps;
   }
   if (const auto initial = choice["initial"].get<std::string>(); !initial.empty()) {

@@ -11,6 +11,7 @@
 
 #include "core/checkpoint/store.h"
 #include "core/comm/collective.h"
+#include "core/ledger/writer.h"
 #include "core/train/run_state.h"
 #include "mdgen/v1/run.pb.h"
 
@@ -40,6 +41,7 @@ struct Start {
   std::filesystem::path checkpoint;  // empty: from initial weights
   std::vector<std::string> notes;    // bad checkpoints that were passed over
   std::string loop_json;             // the checkpoint's, see loop_state.h
+  ledger::Records ledger;            // the checkpoint's, of the steps before
 };
 
 // Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`. A

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/text.h"
+#include "core/train/bad_samples.h"
 #include "core/train/optimizer.h"
 
 namespace mdgen::train {
@@ -35,12 +36,13 @@ void name_samples(const std::vector<std::uint32_t>& samples, const v1::Manifest&
   }
 }
 
-void require_whole_step(const data::StepPlan& plan, std::int64_t used) {
+void require_whole_step(const data::StepPlan& plan, std::int64_t used, std::int64_t bad) {
   const auto planned = static_cast<std::int64_t>(plan.samples.size());
-  if (used == planned) return;
+  if (used + bad == planned) return;
   throw RunFailure(ErrorCode::kInternal, "SamplesMissing",
                    "step " + std::to_string(plan.step + 1) + " used " + std::to_string(used) +
-                       " samples on all ranks, but its plan has " + std::to_string(planned));
+                       " samples on all ranks" + (bad > 0 ? " and left out " + std::to_string(bad) : "") +
+                       ", but its plan has " + std::to_string(planned));
 }
 
 }  // namespace
@@ -66,6 +68,7 @@ void Stepper::check_gradients() {
 
 StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   StepTally tally;
+  bad_.clear();
   const LossScaler* scaler = state_.scaler();
   const double share =
       (scaler != nullptr ? scaler->scale() : 1.0) / static_cast<double>(work.plan.samples.size());
@@ -73,6 +76,8 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(feed.batch(), device_);
+    bad_.insert(bad_.end(), batch.bad_samples.begin(), batch.bad_samples.end());
+    if (batch.sample_hashes.empty()) continue;
     BatchLoss loss = losses_(batch);
     if (i + 1 == work.mine.size()) reducer_.start_last_backward();
     (loss.sum * share).backward();
@@ -82,9 +87,29 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
     tally.tokens += batch.tokens;
     for (const std::uint64_t hash : batch.sample_hashes) tally.hash_sum += hash;
   }
+  tally.bad = static_cast<std::int64_t>(bad_.size());
   tally.loss_sum = loss_sum.item<double>();
   for (const BatchMetrics& batch : to_host(records)) tally.batches.add(batch);
   return tally;
+}
+
+// A collective of its own, which all ranks enter because all have seen the same count.
+void Stepper::name_bad_samples(v1::StepReport& report) {
+  *report.mutable_bad_samples() = gather_bad_samples(collective_, device_, bad_, train_);
+  if (collective_.rank() != 0) return;
+  for (const v1::NamedSample& sample : report.bad_samples())
+    spdlog::warn("left out: virtual sample {} ({}): {}", sample.virtual_sample(), sample.entry(),
+                 sample.reason());
+}
+
+// The gradient's norm, after the reduced sum of gradients was made the mean over the samples that were used.
+double Stepper::scale_to_used(const StepTally& all, at::Tensor& norm) {
+  if (all.bad > 0 && all.samples > 0) {
+    const double scale = static_cast<double>(all.samples + all.bad) / static_cast<double>(all.samples);
+    reducer_.flat().mul_(scale);
+    norm = norm * scale;
+  }
+  return norm.item<double>();
 }
 
 StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase) {
@@ -97,19 +122,22 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   if (spec_.optim().check_grad()) check_gradients();
   LossScaler* scaler = state_.scaler();
   if (scaler != nullptr) reducer_.flat().mul_(1.0 / scaler->scale());
-  const at::Tensor norm = gradient_norm(state_.parameters());
-  const double grad_norm = norm.item<double>();
-  mine.nonfinite = std::isfinite(grad_norm) ? 0 : 1;
+  at::Tensor norm = gradient_norm(state_.parameters());
+  mine.nonfinite = std::isfinite(norm.item<double>()) ? 0 : 1;
   mine.stop_votes = votes.stop ? 1 : 0;
   mine.checkpoint_votes = votes.checkpoint ? 1 : 0;
   const StepTally all = reduce_tally(collective_, device_, work.plan.step, mine);
   phase(v1::TRAINER_PHASE_COMPUTE, false);
 
-  require_whole_step(work.plan, all.samples);
+  require_whole_step(work.plan, all.samples, all.bad);
   StepOutcome outcome;
-  const StepVerdict verdict = judge_step(all.nonfinite == 0, std::isfinite(all.loss_sum), scaler);
+  if (all.bad > 0) name_bad_samples(outcome.report);
+  const double grad_norm = scale_to_used(all, norm);
+  const bool is_empty = all.samples == 0;
+  const StepVerdict verdict = is_empty ? StepVerdict::kNotFinite
+                                       : judge_step(all.nonfinite == 0, std::isfinite(all.loss_sum), scaler);
   outcome.report.set_loss_scale(scaler != nullptr ? scaler->scale() : 0);
-  if (scaler != nullptr) scaler->update(all.nonfinite > 0);
+  if (scaler != nullptr && !is_empty) scaler->update(all.nonfinite > 0);
   const bool skipped = verdict == StepVerdict::kNotFinite;
   if (verdict == StepVerdict::kApply) {
     clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
@@ -117,7 +145,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
     state_.apply_gradients();
   }
   Progress& progress = state_.progress();
-  progress = {work.plan.step + 1, work.plan.epoch, progress.samples + all.samples};
+  progress = {work.plan.step + 1, work.plan.epoch, progress.samples + all.samples + all.bad};
 
   loop_.batches += all.batches.batches();
   loop_.iter.add(all.batches);
@@ -126,7 +154,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   if (verdict != StepVerdict::kScaleTooLarge) outcome.failure = count_skip(work, all, skipped);
   outcome.report.set_step(progress.steps);
   outcome.report.set_epoch(static_cast<std::int32_t>(work.plan.epoch));
-  outcome.report.set_loss(all.loss_sum / static_cast<double>(work.plan.samples.size()));
+  outcome.report.set_loss(all.loss_sum / static_cast<double>(all.samples));
   outcome.report.set_grad_norm(grad_norm);
   outcome.report.set_lr(lr);
   outcome.report.set_samples(static_cast<std::int32_t>(all.samples));
@@ -143,12 +171,19 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
 std::optional<RunFailure> Stepper::count_skip(const StepWork& work, const StepTally& all, bool skipped) {
   loop_.skipped_in_a_row = skipped ? loop_.skipped_in_a_row + 1 : 0;
   if (!skipped) return std::nullopt;
-  const std::string what = std::isfinite(all.loss_sum) ? "gradient" : "loss";
+  const std::string what = all.samples == 0              ? "no sample can be used"
+                           : std::isfinite(all.loss_sum) ? "the gradient is not finite"
+                                                         : "the loss is not finite";
   const std::string where = "step " + std::to_string(work.plan.step + 1) + ", epoch " +
                             std::to_string(work.plan.epoch) + ", virtual samples " +
                             sample_names(work.plan.samples, train_);
-  spdlog::warn("the {} is not finite, the step is skipped: {}", what, where);
+  spdlog::warn("{}, the step is skipped: {}", what, where);
   if (loop_.skipped_in_a_row < spec_.optim().max_skipped_steps()) return std::nullopt;
+  if (all.samples == 0) {
+    return RunFailure(ErrorCode::kDataLoss, "NoGoodSample",
+                      std::to_string(loop_.skipped_in_a_row) + " steps in a row were skipped " +
+                          "(optim.max_skipped_steps); the last had no sample that can be used: " + where);
+  }
   return RunFailure(ErrorCode::kDataLoss, "NonFiniteGradient",
                     "loss or gradient was not finite in " + std::to_string(loop_.skipped_in_a_row) +
                         " steps in a row (optim.max_skipped_steps); the last: " + where);

@@ -6,6 +6,10 @@
 // every rank; so the reduced sum of gradients is the gradient, and nothing is divided afterwards. A rank
 // without micro-batches joins the reduction with zeros.
 //
+// When samples could not be read (data.on_bad_sample: skip), how many is known only after all ranks have
+// read: N is the planned number first, and the reduced sum is multiplied by planned/used afterwards, on all
+// ranks alike. Without bad samples nothing is multiplied. A step in which every sample is bad is skipped.
+//
 // Under 16-mixed backward starts from that times the loss scale, and the reduced sum is divided by it before
 // its norm is taken.
 #pragma once
@@ -15,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/comm/collective.h"
@@ -35,7 +40,7 @@ struct StepOutcome {
   v1::StepReport report;  // without `seconds`; step = steps applied, this one included
   bool stop = false;      // some rank voted for it
   bool checkpoint = false;
-  std::optional<RunFailure> failure;  // NonFiniteGradient: max_skipped_steps in a row were skipped
+  std::optional<RunFailure> failure;  // max_skipped_steps in a row were skipped
 };
 
 // Not thread-safe. Throws what Collective throws.
@@ -62,6 +67,8 @@ class Stepper {
  private:
   void check_gradients();
   StepTally accumulate(const StepWork& work, StepFeed& feed);
+  void name_bad_samples(v1::StepReport& report);
+  double scale_to_used(const StepTally& all, at::Tensor& norm);
   std::optional<RunFailure> count_skip(const StepWork& work, const StepTally& all, bool skipped);
 
   const v1::JobSpec& spec_;
@@ -73,6 +80,7 @@ class Stepper {
   BatchLosses losses_;
   GradientCheck gradient_check_;
   comm::GradientReducer reducer_;
+  std::vector<data::BadSample> bad_;  // this rank's, of the step
 };
 
 }  // namespace mdgen::train

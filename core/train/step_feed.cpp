@@ -43,7 +43,9 @@ StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options opt
 void StepFeed::plan_one() {
   StepWork work = share_of_step(plan_.step(next_step_), plan_.inputs().sizes, plan_.inputs().batch_size,
                                 options_.rank, options_.world_size);
-  for (const data::MicroBatch& batch : work.mine) prefetcher_.push(work.plan.epoch, batch);
+  const std::int64_t epoch =
+      options_.fault ? plant(*options_.fault, plan_, options_.rank, work) : work.plan.epoch;
+  for (const data::MicroBatch& batch : work.mine) prefetcher_.push(epoch, batch);
   waiting_ += work.mine.size();
   planned_.push_back(std::move(work));
   ++next_step_;

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
 #include "core/data/prefetcher.h"
+#include "core/train/test_fault.h"
 
 namespace mdgen::train {
 
@@ -38,6 +40,7 @@ class StepFeed {
     std::int64_t first = 0;
     std::int64_t end = 0;
     at::Device device = at::kCPU;  // where batches are wanted
+    std::optional<TestFault> fault{};  // planted by a test
   };
   // `dataset` must outlive the feed.
   StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);

@@ -11,7 +11,7 @@ namespace {
 
 // Halves of 32 bits are exact in float64 for up to 2^21 ranks.
 constexpr std::uint64_t kLow = 0xFFFFFFFFULL;
-constexpr std::size_t kOwn = 9;
+constexpr std::size_t kOwn = 10;
 
 }  // namespace
 
@@ -25,7 +25,8 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
                                      static_cast<double>(mine.checkpoint_votes),
                                      static_cast<double>(mine.hash_sum & kLow),
                                      static_cast<double>(mine.hash_sum >> 32U),
-                                     static_cast<double>(step)};
+                                     static_cast<double>(step),
+                                     static_cast<double>(mine.bad)};
   const auto batches = mine.batches.pack();
   at::Tensor tensor = at::empty({static_cast<std::int64_t>(own.size() + batches.size())}, at::kDouble);
   std::copy(own.begin(), own.end(), tensor.data_ptr<double>());
@@ -44,6 +45,7 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
   StepTally total;
   total.loss_sum = sum[0];
   total.samples = static_cast<std::int64_t>(sum[1]);
+  total.bad = static_cast<std::int64_t>(sum[9]);
   total.tokens = static_cast<std::int64_t>(sum[2]);
   total.nonfinite = static_cast<std::int64_t>(sum[3]);
   total.stop_votes = static_cast<std::int64_t>(sum[4]);

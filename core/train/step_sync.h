@@ -13,8 +13,9 @@ namespace mdgen::train {
 // What a rank adds to a step; after the reduction, the sums over all ranks. All ranks then see the same
 // numbers, so they take the same decisions at the same boundary.
 struct StepTally {
-  double loss_sum = 0;  // of per-sample losses
-  std::int64_t samples = 0;
+  double loss_sum = 0;                // of per-sample losses
+  std::int64_t samples = 0;           // used
+  std::int64_t bad = 0;               // left out
   std::int64_t tokens = 0;            // frames x residues, padding left out
   std::int64_t nonfinite = 0;         // ranks that found the reduced gradient not finite
   std::int64_t stop_votes = 0;        // ranks asked to leave at this boundary

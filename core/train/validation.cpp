@@ -93,8 +93,8 @@ std::int64_t validated_samples(const v1::JobSpec& spec, std::int64_t samples) {
 }
 
 ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
-                          std::int64_t samples, comm::Collective& collective, at::Device device,
-                          const Clock& clock, const BatchVisitor& visit) {
+                          const v1::Manifest& manifest, std::int64_t samples, comm::Collective& collective,
+                          at::Device device, const Clock& clock, const BatchVisitor& visit) {
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(state);
   const RunState::AveragedWeights averaged(state);
@@ -109,9 +109,11 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   std::vector<BatchRecord> records;
   std::vector<at::Tensor> sums;
   std::map<std::int64_t, NamedValues> named;
+  std::vector<data::BadSample> bad;
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(prefetcher.get(), device);
     const data::MicroBatch samples = good_samples(work.mine[i], batch);
+    bad.insert(bad.end(), batch.bad_samples.begin(), batch.bad_samples.end());
     if (samples.empty()) continue;
     BatchLoss loss = losses(batch);
     rows.push_back({work.numbers[i], static_cast<std::int64_t>(samples.size())});
@@ -128,6 +130,12 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   }
   table.reduce(collective, device);
   ValidationResult result = table.result();
+  if (result.samples < samples) result.bad_samples = gather_bad_samples(collective, device, bad, manifest);
+  if (result.samples == 0 && !result.bad_samples.empty()) {
+    throw RunFailure(
+        ErrorCode::kDataLoss, "NoGoodSample",
+        "no sample of the validation set can be used; the first: " + result.bad_samples[0].reason());
+  }
   if (visit) result.named = gather_values(collective, device, named);
   return result;
 }

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/comm/collective.h"
 #include "core/data/dataset.h"
+#include "core/train/bad_samples.h"
 #include "core/train/batch_metrics.h"
 #include "core/train/named_values.h"
 #include "core/train/run_state.h"
@@ -17,8 +18,9 @@
 namespace mdgen::train {
 
 struct ValidationResult {
-  double loss = 0;  // mean over samples of the masked mean
-  std::int64_t samples = 0;
+  double loss = 0;           // mean over samples of the masked mean
+  std::int64_t samples = 0;  // used
+  NamedSamples bad_samples;  // left out
   BatchMeans batches;
   NamedSummary named;  // what the visitor gave
 };
@@ -37,8 +39,9 @@ std::int64_t validated_samples(const v1::JobSpec& spec, std::int64_t samples);
 // every time; micro-batches go to ranks as in training; no gradients. With the moving average's weights when
 // one is kept. Summed in float64 in the micro-batches' order, so the same weights give the same bits whatever
 // the number of ranks. Every rank must call it.
+// Bad samples are left out; without a good one it throws RunFailure(NoGoodSample). `manifest` names them.
 ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
-                          std::int64_t samples, comm::Collective& collective, at::Device device,
-                          const Clock& clock, const BatchVisitor& visit = {});
+                          const v1::Manifest& manifest, std::int64_t samples, comm::Collective& collective,
+                          at::Device device, const Clock& clock, const BatchVisitor& visit = {});
 
 }  // namespace mdgen::train

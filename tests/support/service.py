@@ -28,11 +28,17 @@ def wait_for(condition, seconds, what):
 class Program:
     """A program in the background, with its output in files."""
 
-    def __init__(self, arguments, folder, name):
+    def __init__(self, arguments, folder, name, environment=None):
         self.out = pathlib.Path(folder) / f"{name}.out"
         self.err = pathlib.Path(folder) / f"{name}.err"
         with open(self.out, "w") as out, open(self.err, "w") as err:
-            self.process = subprocess.Popen([str(a) for a in arguments], stdout=out, stderr=err, start_new_session=True)
+            self.process = subprocess.Popen(
+                [str(a) for a in arguments],
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
 
     def ready_line(self, pattern, seconds=30):
         def look():
@@ -83,11 +89,12 @@ class Service:
         ready = self.coordinator.ready_line(r"^ready grpc=(\S+) http=(\S+)$")
         self.address, self.http = ready.group(1), ready.group(2)
 
-    def add_worker(self):
+    def add_worker(self, environment=None):
         worker = Program(
             [BIN / "mdgen-worker", "--coordinator", self.address, "--device", "cpu"],
             self.folder,
             f"worker-{len(self.workers)}",
+            environment,
         )
         worker.ready_line(r"^ready worker=\S+$")
         self.workers.append(worker)

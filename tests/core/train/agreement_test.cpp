@@ -88,12 +88,14 @@ TEST(ReduceTally, SumsExactlyOverRanks) {
     StepTally mine;
     mine.loss_sum = 0.5;
     mine.samples = 2;
+    mine.bad = 1;
     mine.tokens = 1'000'000'000'001;
     mine.stop_votes = rank == 1 ? 1 : 0;
     mine.hash_sum = (1ULL << 60U) + 0xFFFFFFFFULL - rank;
     const StepTally all = reduce_tally(collective, at::kCPU, 41, mine);
     EXPECT_EQ(all.loss_sum, 1.5);
     EXPECT_EQ(all.samples, 6);
+    EXPECT_EQ(all.bad, 3);
     EXPECT_EQ(all.tokens, 3'000'000'000'003);
     EXPECT_EQ(all.nonfinite, 0);
     EXPECT_EQ(all.stop_votes, 1);
