@@ -199,6 +199,15 @@ void SimulatedAgent::carry_out(worker::KillTrainer&) {
   if (trainer_) end(exit);
 }
 
+void SimulatedAgent::carry_out(worker::Examine& examine) {
+  worker::ExaminerSaid refusal;
+  refusal.report.set_job_id(examine.task.job_id());
+  refusal.report.set_attempt(examine.task.attempt());
+  refusal.report.mutable_failure()->set_reason("Unimplemented");
+  refusal.report.mutable_failure()->set_message("simulated agents examine no data sets");
+  tell(std::move(refusal));
+}
+
 void SimulatedAgent::end(const v1::ProcessExit& exit) {
   trainer_.reset();
   tell(worker::TrainerStreamEnded{});

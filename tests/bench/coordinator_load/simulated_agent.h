@@ -90,6 +90,8 @@ class SimulatedAgent {
   void carry_out(worker::Spawn& spawn);
   void carry_out(worker::Tell& tell);
   void carry_out(worker::KillTrainer&);
+  void carry_out(worker::Examine& examine);  // refused: the load's data sets are examined by the coordinator
+  void carry_out(worker::StopExamination&) {}
   void carry_out(worker::Leave&) { left_ = true; }
   void post(const v1::ExchangeRequest& request);
   void end(const v1::ProcessExit& exit);
