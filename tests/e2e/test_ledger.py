@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -92,10 +93,28 @@ def test_a_running_job_is_verified_up_to_its_last_step(service, data):
     ended(service, job, "CANCELLED")
 
 
+def kill_between_checkpoints(service, folder, every):
+    """Ends a trainer where its run has steps to lose: stopped first, so that nothing moves meanwhile."""
+    trainer = [pid for worker in service.workers for pid in trainers_of(worker)][1]
+
+    def between():
+        os.kill(trainer, signal.SIGSTOP)
+        known = -1
+        while known != (known := len(metrics(folder)[0])):
+            time.sleep(0.2)
+        if 0 < known % every < every - 1:
+            return True
+        os.kill(trainer, signal.SIGCONT)
+        return None
+
+    wait_for(between, 60, "a moment between two checkpoints")
+    os.kill(trainer, signal.SIGKILL)
+
+
 def test_a_killed_rank_is_a_rollback_and_nothing_is_used_twice(service, data):
-    job = submit(service, data, "killed", 300, "--every_steps", 50)
-    service.wait(job, condition=lambda status: status["step"] >= 70)
-    os.kill([pid for worker in service.workers for pid in trainers_of(worker)][1], signal.SIGKILL)
+    job = submit(service, data, "killed", 300, "--every_steps", 50, "--ckpt_freq", 1000)
+    folder = service.wait(job, condition=lambda status: status["step"] >= 60)["run_folder"]
+    kill_between_checkpoints(service, folder, 50)
     status = ended(service, job)
     numbers = assert_whole(service, job, 300, samples=1200)
     rollback = [
