@@ -22,8 +22,8 @@ struct Dopri5Options {
   double rtol = 1e-3;
   double atol = 1e-6;
   ErrorNorm norm = ErrorNorm::kSample;
-  // 1 where an element counts in the norm, so that padding, whose extent is the batch mates' affair, does not.
-  // Broadcastable to x0; undefined: all count, as in the reference.
+  // 1 where an element counts in the norm, so that padding, whose extent is the batch mates' affair, does
+  // not. Broadcastable to x0; undefined: all count, as in the reference.
   at::Tensor counted = {};
   std::int64_t max_steps = 100000;  // of one sample, rejected ones included
 };

@@ -39,7 +39,7 @@ class StepFeed {
     int threads = 0;  // readers; 0: reads on the caller's thread
     std::int64_t first = 0;
     std::int64_t end = 0;
-    at::Device device = at::kCPU;  // where batches are wanted
+    at::Device device = at::kCPU;      // where batches are wanted
     std::optional<TestFault> fault{};  // planted by a test
   };
   // `dataset` must outlive the feed.
