@@ -1,11 +1,11 @@
-# make demo | test | build | bench-prep | bench-scale | format | lint | clean; see README.md
+# make demo | test | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test demo bench-prep bench-scale format lint clean
+.PHONY: all bootstrap configure build test demo bench-loader bench-prep bench-scale format lint clean
 
 all: build
 
@@ -24,6 +24,12 @@ test: build
 
 demo: build
 	deploy/demo
+
+# The loader on a set of ATLAS's size (docs/data.md), on an otherwise idle machine.
+bench-loader: configure
+	cmake --build --preset $(PRESET) -j $(JOBS) --target mdgen-bench
+	$(BUILD)/bin/mdgen-bench loader --batch_size 1
+	$(BUILD)/bin/mdgen-bench loader --batch_size 1 --samples 3 --step train
 
 bench-prep: build
 	deploy/bootstrap --tests
