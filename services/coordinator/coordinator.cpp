@@ -1,13 +1,12 @@
 #include "services/coordinator/coordinator.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/config/spec.h"
+#include "services/coordinator/coordinator_turn.h"
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
@@ -16,22 +15,6 @@ void Coordinator::Deliveries::carry_out() {
   for (const auto& sink : to_flush) sink->flush();
   for (const auto& [done, answer] : answers) done(answer);
 }
-
-class Coordinator::Turn {
- public:
-  explicit Turn(Coordinator& coordinator) : coordinator_(coordinator), lock_(coordinator.mutex_) {}
-  ~Turn() {
-    Deliveries deliveries = std::exchange(coordinator_.deliveries_, {});
-    lock_.unlock();
-    deliveries.carry_out();
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  Coordinator& coordinator_;
-  std::unique_lock<std::mutex> lock_;
-};
 
 Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> store, std::int64_t epoch,
                          const Clock& clock, ManifestBuilder builder)
@@ -70,112 +53,6 @@ void Coordinator::stop() {
   } catch (const std::exception& error) {
     spdlog::error("the last progress is not stored: {}", error.what());
   }
-}
-
-// --- clients ---
-
-v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& request_id) {
-  const auto earlier = [&]() -> const v1::Job* {
-    const v1::Job* job = engine_.find_request(request_id);
-    if (job != nullptr) commit();  // the first answer may have been that it could not be stored
-    return job;
-  };
-  {
-    const Turn turn(*this);
-    if (const v1::Job* job = earlier()) return *job;
-  }
-  config::check(resolved);
-  const Turn turn(*this);
-  if (const v1::Job* job = earlier()) return *job;
-  const FolderFacts facts = inspect_run_folder(resolved, options_.run_roots);
-  engine_.check_folder(resolved, facts);
-  prepare_run_folder(facts.folder, resolved);
-  const std::string id = engine_.submit(now(), resolved, request_id, facts).id();
-  commit();
-  spdlog::info("job {} ({}) submitted, run folder {}", id, resolved.name(), facts.folder.string());
-  return engine_.job(id).job;
-}
-
-v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds grace) {
-  if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
-  const Turn turn(*this);
-  const std::string id = engine_.cancel(now(), id_or_name, grace).id();
-  commit();
-  return engine_.job(id).job;
-}
-
-v1::Job Coordinator::job(const std::string& id_or_name) const {
-  const std::lock_guard lock(mutex_);
-  return engine_.job(id_or_name).job;
-}
-
-v1::ListJobsResponse Coordinator::list(const v1::ListJobsRequest& request) const {
-  if (request.page_size() < 0) throw Error(ErrorCode::kInvalidArgument, "page_size: must be at least 0");
-  const int size = request.page_size() == 0 ? 100 : std::min(request.page_size(), 1000);
-  const std::lock_guard lock(mutex_);
-  auto jobs = engine_.jobs();
-  std::reverse(jobs.begin(), jobs.end());
-  auto next = jobs.begin();
-  if (!request.page_token().empty()) {
-    next = std::find_if(jobs.begin(), jobs.end(),
-                        [&](const JobRecord* record) { return record->id() == request.page_token(); });
-    if (next == jobs.end())
-      throw Error(ErrorCode::kInvalidArgument,
-                  "page_token: \"" + request.page_token() + "\" is not one of ours");
-    ++next;
-  }
-  v1::ListJobsResponse response;
-  for (; next != jobs.end() && response.jobs_size() < size; ++next) {
-    v1::Job& job = *response.add_jobs();
-    job = (*next)->job;
-    job.clear_spec();
-    job.clear_transitions();
-  }
-  if (next != jobs.end()) response.set_next_page_token(response.jobs(response.jobs_size() - 1).id());
-  return response;
-}
-
-std::optional<v1::Job> Coordinator::wait(const std::string& id, std::chrono::milliseconds timeout) {
-  std::unique_lock lock(mutex_);
-  const JobRecord& record = engine_.job(id);
-  const bool ended = changed_.wait_for(lock, timeout, [&] { return is_final(record.state()) || stopping_; });
-  return ended && is_final(record.state()) ? std::optional(record.job) : std::nullopt;
-}
-
-LogRange Coordinator::logs(const std::string& id_or_name) const {
-  const std::lock_guard lock(mutex_);
-  const JobRecord& record = engine_.job(id_or_name);
-  LogRange range{record.job.run_folder(), record.earlier_attempts + 1, std::numeric_limits<int>::max(),
-                 is_final(record.state())};
-  bool later = false;
-  for (const JobRecord* other : engine_.jobs()) {
-    if (later && other->job.run_folder() == record.job.run_folder())
-      range.last_attempt = std::min(range.last_attempt, other->earlier_attempts);
-    later |= other == &record;
-  }
-  return range;
-}
-
-v1::StreamLedgerResponse Coordinator::ledger_head(const std::string& id_or_name, bool with_inputs) {
-  const Turn turn(*this);
-  commit(true);
-  const v1::Job& job = engine_.job(id_or_name).job;
-  const bool trained = job.state() == v1::JOB_STATE_SUCCEEDED && !job.spec().loop().validate();
-  v1::StreamLedgerResponse head;
-  *head.mutable_job() = job;
-  head.mutable_job()->clear_transitions();
-  head.set_end_step(trained ? job.total_steps() : job.step());
-  if (with_inputs) {
-    *head.mutable_manifest() = store_->manifest(job.id());
-  } else {
-    head.mutable_job()->clear_spec();
-  }
-  return head;
-}
-
-ledger::Records Coordinator::ledger(const std::string& id, std::int64_t first_sequence, int limit) const {
-  const std::lock_guard lock(mutex_);
-  return store_->ledger(id, first_sequence, limit);
 }
 
 // --- agents ---
