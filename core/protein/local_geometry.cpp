@@ -1,6 +1,8 @@
 #include "core/protein/local_geometry.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "core/protein/residue_constants.h"
@@ -89,6 +91,16 @@ at::Tensor dot3(const at::Tensor& a, const at::Tensor& b) {
 
 at::Tensor unit(const at::Tensor& v) { return v / dot3(v, v).add_(kEps).sqrt_(); }
 
+// at::linalg_cross goes from element to element, and may fuse its products.
+at::Tensor cross_planes(const at::Tensor& a, const at::Tensor& b) {
+  at::Tensor c = at::empty_like(a);
+  for (const auto& [axis, next, last] : {std::array{0, 1, 2}, std::array{1, 2, 0}, std::array{2, 0, 1}}) {
+    at::Tensor plane = c[axis];
+    at::sub_out(plane, a[next] * b[last], a[last] * b[next]);
+  }
+  return c;
+}
+
 struct Axes {
   at::Tensor x, y, z, origin;  // (3, kTriples, *)
 };
@@ -101,7 +113,7 @@ Axes gram_schmidt(const at::Tensor& points) {
   const at::Tensor x = unit(origin - pick(1));
   const at::Tensor in_plane = pick(0).sub_(origin);
   const at::Tensor y = unit(in_plane - x * dot3(x, in_plane));
-  return {x, y, at::linalg_cross(x, y, 0), origin};
+  return {x, y, cross_planes(x, y), origin};
 }
 
 // (B, T, L, 7, 2).
@@ -129,11 +141,35 @@ Rigid backbone(const Axes& axes) {
 
 }  // namespace
 
-LocalGeometry local_geometry(const at::Tensor& atom14, const at::Tensor& aatype) {
+namespace {
+
+LocalGeometry all_at_once(const at::Tensor& atom14, const at::Tensor& aatype) {
   const at::Tensor rows = by_point(atom14, aatype).permute({4, 3, 0, 1, 2});
   const at::Tensor points = at::empty(rows.sizes(), rows.options().dtype(at::kFloat)).copy_(rows);
   const Axes axes = gram_schmidt(points);
   return {backbone(axes), sines_and_cosines(points, axes, aatype)};
+}
+
+// On a CPU intermediate values should stay in its cache; on a GPU all frames go together.
+std::int64_t frames_at_a_time(const at::Tensor& atom14) {
+  constexpr std::int64_t kResidues = 4096;
+  if (!atom14.is_cpu()) return atom14.size(1);
+  return std::max<std::int64_t>(1, kResidues / (atom14.size(0) * atom14.size(2)));
+}
+
+}  // namespace
+
+LocalGeometry local_geometry(const at::Tensor& atom14, const at::Tensor& aatype) {
+  const std::int64_t step = frames_at_a_time(atom14);
+  if (step >= atom14.size(1)) return all_at_once(atom14, aatype);
+  std::vector<at::Tensor> rots, trans, torsions;
+  for (const at::Tensor& frames : atom14.split(step, 1)) {
+    LocalGeometry part = all_at_once(frames, aatype);
+    rots.push_back(std::move(part.frames.rots));
+    trans.push_back(std::move(part.frames.trans));
+    torsions.push_back(std::move(part.torsions));
+  }
+  return {{at::cat(rots, 1), at::cat(trans, 1)}, at::cat(torsions, 1)};
 }
 
 at::Tensor defined_torsions(const at::Tensor& present, const at::Tensor& aatype) {

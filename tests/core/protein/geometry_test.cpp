@@ -58,6 +58,21 @@ TEST(Geometry, PredecessorAndBatchLeaveTheRestAlone) {
   EXPECT_TRUE(at::equal(local(half, types).torsions, local(half.to(at::kFloat), types).torsions));
 }
 
+// Against the generic Gram-Schmidt, whose cross product may be fused.
+TEST(Geometry, FramesOfManyResidues_AreThoseOfTheirThreePoints) {
+  torch::manual_seed(7);
+  const at::Tensor atoms = at::randn({3, 50, 41, 14, 3}) * 20;  // more than is done at a time
+  const at::Tensor types = at::randint(0, kResidueTypes, {3, 40}, at::kLong);
+  const LocalGeometry all = local_geometry(atoms, types);
+  const at::Tensor own = atoms.narrow(2, 1, 40);
+  const Rigid frames = rigid_from_3_points(own.select(-2, 2), own.select(-2, 1), own.select(-2, 0));
+  const at::Tensor expected = frames.rots * at::tensor({-1.0F, 1.0F, -1.0F});
+  EXPECT_LT((all.frames.rots - expected).abs().max().item<double>(), 3e-7);
+  EXPECT_TRUE(at::equal(all.frames.trans, own.select(-2, 1)));
+  const LocalGeometry last = local_geometry(atoms.narrow(0, 2, 1).narrow(1, 49, 1), types.narrow(0, 2, 1));
+  EXPECT_TRUE(at::equal(all.torsions[2][49], last.torsions[0][0]));
+}
+
 TEST(Geometry, RebuiltAtomsEqualTheReference) {
   const Rigid frames = {golden("frames.rots"), golden("frames.trans")};
   const at::Tensor atoms = frames_torsions_to_atom14(frames, golden("torsions"), golden("seqres"));
