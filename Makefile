@@ -29,7 +29,7 @@ demo: build
 bench-loader: configure
 	cmake --build --preset $(PRESET) -j $(JOBS) --target mdgen-bench
 	$(BUILD)/bin/mdgen-bench loader --batch_size 1
-	$(BUILD)/bin/mdgen-bench loader --batch_size 1 --samples 3 --step train
+	$(BUILD)/bin/mdgen-bench loader --batch_size 1 --samples 12 --num_workers 1 --step sleep --step_ms 450
 
 bench-prep: build
 	deploy/bootstrap --tests

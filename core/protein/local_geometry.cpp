@@ -139,10 +139,6 @@ Rigid backbone(const Axes& axes) {
   return {columns.permute({2, 3, 4, 1, 0}) * half_turn, axis(axes.origin).permute({1, 2, 3, 0}).contiguous()};
 }
 
-}  // namespace
-
-namespace {
-
 LocalGeometry all_at_once(const at::Tensor& atom14, const at::Tensor& aatype) {
   const at::Tensor rows = by_point(atom14, aatype).permute({4, 3, 0, 1, 2});
   const at::Tensor points = at::empty(rows.sizes(), rows.options().dtype(at::kFloat)).copy_(rows);
