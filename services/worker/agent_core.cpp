@@ -122,6 +122,8 @@ void AgentCore::on(const Ordered& event) {
       return begin_leaving(0, "dismissed");
     case v1::CoordinatorMessage::kStored:  // the link's own
     case v1::CoordinatorMessage::kTaken:
+    case v1::CoordinatorMessage::kAbandon:
+    case v1::CoordinatorMessage::kInject:
     case v1::CoordinatorMessage::MESSAGE_NOT_SET:
       return;
   }
@@ -229,6 +231,7 @@ void AgentCore::on(const TrainerSaid& event) {
       *passed_on.mutable_finished() = event.message.finished();
       if (!trainer_->exit) trainer_->deadline = now_ + config_.linger;
       break;
+    case v1::TrainerMessage::kLeft:
     case v1::TrainerMessage::MESSAGE_NOT_SET:
       return;
   }
