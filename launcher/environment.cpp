@@ -153,6 +153,13 @@ std::optional<Place> launched_place(const Environment& environment) {
   return std::nullopt;
 }
 
+// The launcher started torchrun, once a host, and not this process.
+bool is_torchruns_own(const Environment& environment, const Place& launched) {
+  return presence(environment, {"GROUP_RANK", "GROUP_WORLD_SIZE"}) == Presence::kComplete &&
+         number(environment, "GROUP_RANK") == launched.rank &&
+         number(environment, "GROUP_WORLD_SIZE") == launched.size;
+}
+
 }  // namespace
 
 Environment current_environment() {
@@ -183,16 +190,20 @@ const char* launcher_name(Launcher launcher) {
 
 Place find_place(const Environment& environment) {
   const auto torch = torch_place(environment);
-  auto launched = launched_place(environment);
+  const auto launched = launched_place(environment);
   if (!torch) return launched.value_or(Place{});
-  if (launched && (launched->rank != torch->rank || launched->size != torch->size)) {
+  const bool nested = launched && is_torchruns_own(environment, *launched);
+  if (launched && !nested && (launched->rank != torch->rank || launched->size != torch->size)) {
     refuse("RANK=" + std::to_string(torch->rank) + " of WORLD_SIZE=" + std::to_string(torch->size) +
            " contradicts " + launcher_name(launched->launcher) + ", which gives rank " +
            std::to_string(launched->rank) + " of " + std::to_string(launched->size) +
            "; unset the one that is not meant");
   }
   Place place = *torch;
-  if (launched && place.launch_id.empty()) place.launch_id = launched->launch_id;
+  place.nested = nested;
+  if (launched && !launched->launch_id.empty()) {
+    place.launch_id = launched->launch_id + (place.launch_id.empty() ? "" : "-" + place.launch_id);
+  }
   return place;
 }
 

@@ -26,8 +26,11 @@ struct Place {
   int size = 1;
   int local_rank = 0;
   int local_size = 1;
-  // Names this launch and no other: job, step and restart count. Empty: the launcher does not say.
+  // Names this launch: job, step and restart count. Empty: the launcher does not say.
   std::string launch_id;
+  // torchrun started this process, and another launcher started torchrun: what that one says (PMIx's rank) is
+  // true of torchrun.
+  bool nested = false;
 };
 
 // The first of these sets that counts, in this order. A torch set counts only when it is complete; an OMPI
@@ -35,7 +38,8 @@ struct Place {
 // counts only inside a step (a batch script by itself is one process).
 //
 // Throws Error(kInvalidArgument) that names the variables: a partial OMPI, PMI or SLURM set, a value that is
-// not a number or out of range, a complete torch set that contradicts the launcher's.
+// not a number or out of range, a complete torch set that contradicts the launcher's. It does not when the
+// launcher's rank and size are torchrun's own GROUP_RANK and GROUP_WORLD_SIZE: srun with one torchrun a node.
 Place find_place(const Environment& environment);
 
 }  // namespace mdgen::launcher

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "core/base/error.h"
 
@@ -24,6 +26,30 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   result.push_back(nullptr);
   return result;
 }
+
+constexpr int kTokenDescriptor = 3;
+constexpr int kCertificateDescriptor = 4;
+
+// A file without a name; above the descriptors that the agent finds it at.
+class MemoryFile {
+ public:
+  explicit MemoryFile(const std::string& text) {
+    const int low = ::memfd_create("mdgen", MFD_CLOEXEC);
+    fd_ = ::fcntl(low, F_DUPFD_CLOEXEC, 2 * kCertificateDescriptor);
+    ::close(low);
+    if (fd_ < 0 || ::write(fd_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+      throw Error(ErrorCode::kUnavailable, std::string("memfd_create: ") + std::strerror(errno));
+  }
+  ~MemoryFile() { ::close(fd_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+std::string descriptor_path(int fd) { return "/dev/fd/" + std::to_string(fd); }
 
 std::vector<std::string> command_line(const LocalPool::Options& options, int local_rank) {
   std::vector<std::string> words = {options.worker.string(),
@@ -39,13 +65,20 @@ std::vector<std::string> command_line(const LocalPool::Options& options, int loc
                                     "60",
                                     "--owner",
                                     std::to_string(::getpid())};
+  if (!options.access.is_plain()) {
+    words.insert(words.end(), {"--token_file", descriptor_path(kTokenDescriptor), "--ca",
+                               descriptor_path(kCertificateDescriptor)});
+  }
   if (!options.trainer.empty()) words.insert(words.end(), {"--trainer", options.trainer.string()});
   return words;
 }
 
 std::vector<std::string> agent_environment() {
   std::vector<std::string> result;
-  for (char** one = ::environ; *one != nullptr; ++one) result.emplace_back(*one);
+  for (char** one = ::environ; *one != nullptr; ++one) {
+    const std::string_view entry(*one);
+    if (!entry.starts_with("MDGEN_TOKEN=") && !entry.starts_with("MDGEN_CA=")) result.emplace_back(entry);
+  }
   if (std::getenv("MDGEN_LOG") == nullptr) result.emplace_back("MDGEN_LOG=warn");
   return result;
 }
@@ -66,11 +99,14 @@ LocalPool::~LocalPool() {
 }
 
 void LocalPool::start(const Options& options, int local_rank) {
+  const MemoryFile token(options.access.token), certificate(options.access.trusted);
   posix_spawn_file_actions_t files;
   ::posix_spawn_file_actions_init(&files);
   ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+  ::posix_spawn_file_actions_adddup2(&files, token.fd(), kTokenDescriptor);
+  ::posix_spawn_file_actions_adddup2(&files, certificate.fd(), kCertificateDescriptor);
+  ::posix_spawn_file_actions_addclosefrom_np(&files, kCertificateDescriptor + 1);
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t all, none;

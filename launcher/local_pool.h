@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "services/access/access.h"
+
 namespace mdgen::launcher {
 
 // Each agent leads a process group of its own (a terminal's Ctrl-C is the launcher's alone), ends when this
@@ -20,6 +22,7 @@ class LocalPool {
     std::filesystem::path worker;   // mdgen-worker
     std::filesystem::path trainer;  // empty: mdgen-worker's own choice
     std::string coordinator;        // HOST:PORT
+    access::Access access;          // goes by descriptor: no environment, no file and no command line has it
     std::string device = "cpu";
     int agents = 1;
     int first_local_rank = 0;

@@ -22,8 +22,8 @@ class PmixWireup : public Wireup {
   // mpirun takes a process that leaves without this for a crashed one.
   ~PmixWireup() override { PMIx_Finalize(nullptr, 0); }
 
-  std::string share(const std::optional<std::string>& own) override {
-    if (own) put(*own);
+  Handover share(const std::optional<Handover>& own) override {
+    if (own) put(to_text(*own));
     check(PMIx_Commit(), "PMIx_Commit");
     pmix_info_t collect;
     bool yes = true;
@@ -32,7 +32,7 @@ class PmixWireup : public Wireup {
     pmix_proc_t all;
     PMIX_PROC_LOAD(&all, self_.nspace, PMIX_RANK_WILDCARD);
     check(PMIx_Fence(&all, 1, &collect, 1), "PMIx_Fence");
-    return get();
+    return handover_from_text(get());
   }
 
  private:

@@ -10,8 +10,8 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "core/base/text.h"
 #include "launcher/addresses.h"
+#include "launcher/handover.h"
 #include "launcher/local_pool.h"
 #include "launcher/progress.h"
 #include "services/coordinator/server.h"
@@ -24,10 +24,9 @@ using namespace std::chrono_literals;
 constexpr auto kLook = 200ms;
 constexpr auto kFarewell = 5s;
 constexpr auto kConnect = 60s;
+constexpr auto kConnectOnce = 5s;
 constexpr auto kCheckpointGrace = 60s;
 constexpr int kComeAgain = 75;
-// What rank 0 shares when there is no run.
-constexpr const char* kRefused = "refused";
 
 // On this host's own disk, gone with the run: the checkpoints hold what a later run needs.
 class StateFolder {
@@ -54,9 +53,20 @@ class StateFolder {
 
 bool on_one_host(const Place& place) { return place.local_size == place.size; }
 
-std::string listen_address(const Place& place, const Wireup* wireup) {
-  const auto agreed = wireup == nullptr ? std::nullopt : wireup->agreed_address();
-  return agreed.value_or(on_one_host(place) ? "127.0.0.1:0" : "0.0.0.0:0");
+// Other people may be on this host, too: loopback alone keeps nobody out.
+coordinator::ServerOptions server_options(const Place& place, const Wireup* wireup,
+                                          const std::filesystem::path& state_folder) {
+  coordinator::ServerOptions options;
+  options.http.clear();
+  options.state_dir = state_folder;
+  if (const auto agreed = wireup == nullptr ? std::nullopt : wireup->agreement()) {
+    options.listen = agreed->address;
+    options.access = agreed->access;
+  } else {
+    options.listen = on_one_host(place) ? "127.0.0.1:0" : "0.0.0.0:0";
+    options.access = access::make_server_access(std::chrono::system_clock::now());
+  }
+  return options;
 }
 
 std::vector<std::string> listening_addresses(const coordinator::Server& server) {
@@ -74,10 +84,11 @@ void print(const std::string& line) {
 }
 
 LocalPool::Options pool_options(const Programs& programs, const Place& place, int agents,
-                                const std::string& address) {
+                                const std::string& address, const access::Access& access) {
   return {.worker = programs.worker,
           .trainer = programs.trainer,
           .coordinator = address,
+          .access = access,
           .device = programs.device,
           .agents = agents,
           .first_local_rank = place.local_rank,
@@ -145,6 +156,19 @@ class Watch {
   bool lost_agent_ = false;
 };
 
+// Where rank 0 listens; `shared` becomes what it gave last. Empty: there is no run.
+std::string find_coordinator(Wireup& wireup, Handover& shared) {
+  for (auto waited = 0ms;; waited += kConnectOnce) {
+    if (shared.addresses.empty()) return "";
+    try {
+      return race_to_connect(shared.addresses, kConnectOnce);
+    } catch (const Error&) {
+      if (waited + kConnectOnce >= kConnect) throw;
+    }
+    shared = wireup.latest(shared);
+  }
+}
+
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::kInvalidArgument || code == ErrorCode::kUnimplemented ||
          code == ErrorCode::kAlreadyExists || code == ErrorCode::kFailedPrecondition;
@@ -152,16 +176,13 @@ bool is_refusal(ErrorCode code) {
 
 }  // namespace
 
-void share_refusal(Wireup& wireup) { wireup.share(kRefused); }
+void share_refusal(Wireup& wireup) { wireup.share(Handover{}); }
 
 int lead(const config::Resolved& resolved, const Place& place, const Slots& slots, const Programs& programs,
          Wireup* wireup, const Interrupts& interrupts) {
   for (const std::string& warning : resolved.warnings) spdlog::warn("{}", warning);
   const StateFolder state;
-  coordinator::ServerOptions options;
-  options.listen = listen_address(place, wireup);
-  options.http.clear();
-  options.state_dir = state.path();
+  const coordinator::ServerOptions options = server_options(place, wireup, state.path());
   const auto server = coordinator::Server::start(options);
   v1::Job job;
   try {
@@ -173,9 +194,10 @@ int lead(const config::Resolved& resolved, const Place& place, const Slots& slot
     return 2;
   }
   print("job " + job.id() + " in " + job.run_folder());
-  const auto addresses = listening_addresses(*server);
-  if (wireup != nullptr) wireup->share(join(addresses, ","));
-  LocalPool pool(pool_options(programs, place, slots.here, addresses.front()));
+  const Handover handover{listening_addresses(*server),
+                          options.access ? options.access->for_clients() : access::Access{}};
+  if (wireup != nullptr) wireup->share(handover);
+  LocalPool pool(pool_options(programs, place, slots.here, handover.addresses.front(), handover.access));
   const int status = Watch(*server, pool, interrupts).until_the_end(job.id());
   server->dismiss_workers(kFarewell);
   if (!pool.wait(kFarewell)) pool.kill();
@@ -184,10 +206,10 @@ int lead(const config::Resolved& resolved, const Place& place, const Slots& slot
 }
 
 int follow(const Place& place, const Programs& programs, Wireup& wireup, const Interrupts& interrupts) {
-  const std::string shared = wireup.share(std::nullopt);
-  if (shared == kRefused) return 2;
-  const auto addresses = split(shared, ',');
-  LocalPool pool(pool_options(programs, place, 1, race_to_connect(addresses, kConnect)));
+  Handover shared = wireup.share(std::nullopt);
+  const std::string address = find_coordinator(wireup, shared);
+  if (shared.addresses.empty()) return 2;
+  LocalPool pool(pool_options(programs, place, 1, address, shared.access));
   while (!pool.wait(kLook)) {
     if (interrupts.stop >= 2) pool.kill();
   }

@@ -28,6 +28,9 @@ class CommandLine {
     app_.require_subcommand(0, 1);
     app_.fallthrough();
     app_.add_option("--address", options.address, "the coordinator, HOST:PORT (default: MDGEN_ADDRESS)");
+    app_.add_option("--ca", options.access.ca_file, "its certificate, PEM (default: MDGEN_CA)");
+    app_.add_option("--token_file", options.access.token_file,
+                    "holds the token for it (default: the one in MDGEN_TOKEN)");
     app_.add_option_function<std::string>(
         "-o,--output", [this](const std::string& name) { options.output = output_named(name); },
         "table, json or yaml (default: table)");

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "mdgen/v1/job_service.grpc.pb.h"
+#include "services/access/credentials.h"
 #include "services/client/job_api.h"
 
 namespace mdgen::client {
@@ -42,14 +43,21 @@ ErrorCode code_of(grpc::StatusCode code) {
   }
 }
 
+// Somebody listens there, and hung up on what we said.
+bool is_hung_up(const std::string& text) {
+  const auto has = [&](const char* words) { return text.find(words) != std::string::npos; };
+  return has("failed to connect") && (has("Socket closed") || has("reset by peer"));
+}
+
 class GrpcJobApi : public JobApi {
  public:
-  explicit GrpcJobApi(const std::string& address) : address_(address) {
+  GrpcJobApi(const std::string& address, const access::Access& access)
+      : address_(address), is_plain_(access.is_plain()) {
     grpc::ChannelArguments arguments;
     // A cluster's web proxy is not on the way to its coordinator.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetMaxReceiveMessageSize(-1);
-    channel_ = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    channel_ = grpc::CreateCustomChannel(address, access::channel_credentials(access, arguments), arguments);
     stub_ = v1::JobService::NewStub(channel_);
   }
 
@@ -120,19 +128,21 @@ class GrpcJobApi : public JobApi {
       // Whoever calls again has waited already.
       grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
       text = "no answer from the coordinator at " + address_ + ": " + text;
+      if (is_plain_ && is_hung_up(text)) text += "; if it uses TLS, --ca and --token_file must be given";
     }
     throw Error(code, text.empty() ? error_code_name(code) : text);
   }
 
   std::string address_;
+  bool is_plain_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::JobService::Stub> stub_;
 };
 
 }  // namespace
 
-std::unique_ptr<JobApi> connect_grpc(const std::string& address) {
-  return std::make_unique<GrpcJobApi>(address);
+std::unique_ptr<JobApi> connect_grpc(const std::string& address, const access::Access& access) {
+  return std::make_unique<GrpcJobApi>(address, access);
 }
 
 }  // namespace mdgen::client

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "mdgen/v1/job_service.pb.h"
+#include "services/access/access.h"
 
 namespace mdgen::client {
 
@@ -25,7 +26,8 @@ class JobApi {
   virtual v1::StreamLedgerResponse ledger(const v1::StreamLedgerRequest& request) = 0;
 };
 
-// `address` is HOST:PORT. Connects with the first call.
-std::unique_ptr<JobApi> connect_grpc(const std::string& address);
+// `address` is HOST:PORT. Connects with the first call. Throws Error(kInvalidArgument) when the certificate
+// of `access` is none.
+std::unique_ptr<JobApi> connect_grpc(const std::string& address, const access::Access& access);
 
 }  // namespace mdgen::client

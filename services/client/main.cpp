@@ -32,7 +32,10 @@ int main(int argc, char** argv) {
       .terminal_columns = columns_of(STDOUT_FILENO),
       .default_address = address == nullptr ? "" : address,
       .current_folder = std::filesystem::current_path(no_folder),
-      .connect = mdgen::client::connect_grpc,
+      .connect =
+          [](const std::string& target, const mdgen::access::Sources& sources) {
+            return mdgen::client::connect_grpc(target, mdgen::access::find_access(sources));
+          },
       .clock = clock,
       .sleep = [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }};
   return mdgen::client::run_client({argv + 1, argv + argc}, world);

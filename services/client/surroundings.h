@@ -21,7 +21,7 @@ struct Surroundings {
   std::size_t terminal_columns = 0;      // of `out`; 0: it is no terminal
   std::string default_address;           // MDGEN_ADDRESS; may be empty
   std::filesystem::path current_folder;  // relative paths of a spec start here
-  std::function<std::unique_ptr<JobApi>(const std::string& address)> connect;
+  std::function<std::unique_ptr<JobApi>(const std::string& address, const access::Sources&)> connect;
   const Clock& clock;
   std::function<void(std::chrono::milliseconds)> sleep;
 };

@@ -51,7 +51,11 @@ std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& wor
   if (address.empty()) throw UsageError("no coordinator: give --address HOST:PORT or set MDGEN_ADDRESS");
   if (!is_host_and_port(address))
     throw UsageError("the coordinator's address \"" + address + "\" is not HOST:PORT");
-  return world.connect(address);
+  try {
+    return world.connect(address, options.access);  // says nothing yet: what fails are the options
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
 }
 
 ExitCode follow_to_end(JobApi& api, const std::string& id, const Options& options,

@@ -17,6 +17,7 @@ enum class Output { kTable, kJson, kYaml };
 
 struct Options {
   std::string address;
+  access::Sources access;
   Output output = Output::kTable;
   Patience patience;
 
@@ -76,7 +77,8 @@ ExitCode describe_spec(const Options& options, const Surroundings& world);
 // coordinator.
 std::filesystem::path named_folder(const Options& options, const Surroundings& world);
 
-// A connection to options.address, else to world.default_address. Throws UsageError without either.
+// A connection to options.address, else to world.default_address. Throws UsageError without either, and for a
+// certificate or token that cannot be used.
 std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& world);
 
 // Follows a job that is known to the server, telling of it on `world.out` (as JSON: on `world.err`, and the

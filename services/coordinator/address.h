@@ -28,6 +28,11 @@ inline HostPort parse_address(const std::string& what, const std::string& text) 
   throw Error(ErrorCode::kInvalidArgument, what + ": \"" + text + "\" is not HOST:PORT");
 }
 
+// False for names other than localhost, whatever they stand for.
+inline bool is_loopback(const HostPort& address) {
+  return address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
+}
+
 inline std::string to_address(const std::string& host, int port) {
   const bool brackets = host.find(':') != std::string::npos;
   return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port);

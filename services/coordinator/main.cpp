@@ -8,6 +8,8 @@
 #include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "services/access/server_access.h"
+#include "services/coordinator/address.h"
 #include "services/coordinator/server.h"
 
 namespace {
@@ -26,6 +28,16 @@ void allow_descriptors() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// TLS and a token wherever others can come in, and where they are asked for.
+void set_access(mdgen::coordinator::ServerOptions& options, mdgen::access::ServerFiles files) {
+  namespace access = mdgen::access;
+  const bool asked = !files.certificate.empty() || !files.key.empty() || !files.token.empty();
+  const auto address = mdgen::coordinator::parse_address("--listen", options.listen);
+  if (!asked && mdgen::coordinator::is_loopback(address)) return;
+  options.access = access::open_server_access(files, options.state_dir, std::chrono::system_clock::now());
+  std::printf("access ca=%s token_file=%s\n", files.certificate.c_str(), files.token.c_str());
 }
 
 int serve(const mdgen::coordinator::ServerOptions& options) {
@@ -57,9 +69,16 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--run_root,--run-root", options.run_roots,
                  "run folders must lie below one of these (default: anywhere)");
+  mdgen::access::ServerFiles access;
+  app.add_option("--tls_cert", access.certificate,
+                 "certificate, PEM (default: none on loopback, else made and kept in the state folder)");
+  app.add_option("--tls_key", access.key, "its private key");
+  app.add_option("--token_file", access.token,
+                 "holds the token that every call must carry (default: as for --tls_cert)");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   allow_descriptors();
   try {
+    set_access(options, access);
     return serve(options);
   } catch (const mdgen::Error& error) {
     std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());

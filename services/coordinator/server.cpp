@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/identity.h"
+#include "services/access/credentials.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/grpc_job_service.h"
@@ -41,7 +42,7 @@ class ServerImpl final : public Server {
   explicit ServerImpl(const ServerOptions& options)
       : coordinator_(make_coordinator(options)), jobs_(*coordinator_), workers_(*coordinator_) {
     if (!options.http.empty()) http_ = std::make_unique<HttpServer>(*coordinator_, options.http);
-    serve(options.listen);
+    serve(options);
   }
   ~ServerImpl() override { stop(); }
 
@@ -84,12 +85,21 @@ class ServerImpl final : public Server {
         });
   }
 
-  void serve(const std::string& listen) {
+  static std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options,
+                                                              const HostPort& wanted) {
+    if (options.access) return access::server_credentials(*options.access);
+    if (is_loopback(wanted)) return grpc::InsecureServerCredentials();
+    throw Error(ErrorCode::kInvalidArgument,
+                "listen: " + options.listen + " is not loopback, so it needs a certificate and a token");
+  }
+
+  void serve(const ServerOptions& options) {
     enable_plugins();
+    const std::string& listen = options.listen;
     const HostPort wanted = parse_address("listen", listen);
     int port = 0;
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort(listen, credentials(options, wanted), &port);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);

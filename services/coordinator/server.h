@@ -11,11 +11,14 @@
 
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/job_spec.pb.h"
+#include "services/access/server_access.h"
 
 namespace mdgen::coordinator {
 
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";            // gRPC; port 0: a free one
+  std::string listen = "127.0.0.1:0";  // gRPC; port 0: a free one
+  // Nothing: plain, for everybody who reaches it; allowed on loopback alone.
+  std::optional<access::ServerAccess> access;
   std::string http = "127.0.0.1:0";              // empty: no HTTP
   std::filesystem::path state_dir;               // holds coordinator.db
   std::vector<std::filesystem::path> run_roots;  // run folders must lie below one of them; empty: anywhere

@@ -54,7 +54,7 @@ class AgentLoop {
         stop_(stop),
         program_(find_trainer(options)),
         registration_(describe_host()),
-        link_(options.coordinator, link_handlers()),
+        link_(make_channel(options.coordinator, false, options.access), link_handlers()),
         core_({.coordinator = options.coordinator,
                .beat_interval = options.beat_interval,
                .connect_timeout = options.connect_timeout,

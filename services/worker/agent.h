@@ -7,12 +7,14 @@
 #include <functional>
 #include <string>
 
+#include "services/access/access.h"
 #include "services/worker/stop_signal.h"
 
 namespace mdgen::worker {
 
 struct AgentOptions {
   std::string coordinator;        // HOST:PORT
+  access::Access access;          // to the coordinator
   std::string device = "cpu";     // "cpu", "cuda" (the one for local_rank) or "cuda:N"
   std::filesystem::path trainer;  // mdgen-trainer; empty: beside this program
   int local_rank = 0;             // among the agents of this host that were launched together

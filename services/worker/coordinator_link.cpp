@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "services/access/credentials.h"
 #include "services/worker/outbox.h"
 
 namespace mdgen::worker {
@@ -27,7 +28,8 @@ void keep_callback_threads(const std::shared_ptr<grpc::Channel>& channel) {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection) {
+std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection,
+                                            const access::Access& access) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
@@ -35,7 +37,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(-1);
   if (own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target, access::channel_credentials(access, arguments), arguments);
 }
 
 LinkLoss link_loss(const grpc::Status& status) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "mdgen/v1/worker_service.grpc.pb.h"
+#include "services/access/access.h"
 #include "services/worker/agent_core.h"
 
 namespace mdgen::worker {
@@ -15,7 +16,9 @@ namespace mdgen::worker {
 LinkLoss link_loss(const grpc::Status& status);
 
 // How agents connect. Links of one process to one target share a connection; `own_connection`: not this one.
-std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection = false);
+// Throws Error(kInvalidArgument) when the certificate of `access` is none.
+std::shared_ptr<grpc::Channel> make_channel(const std::string& target, bool own_connection = false,
+                                            const access::Access& access = {});
 
 // Thread-safe. The handlers are called on gRPC's threads, one at a time per stream, and must not call back.
 class CoordinatorLink {

@@ -16,6 +16,7 @@
 #include "core/base/log.h"
 #include "launcher/binding.h"
 #include "launcher/environment.h"
+#include "services/access/access.h"
 #include "services/worker/agent.h"
 
 namespace {
@@ -51,6 +52,10 @@ int main(int argc, char** argv) {
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")
       ->envname("MDGEN_ADDRESS")
       ->required();
+  mdgen::access::Sources access;
+  app.add_option("--ca", access.ca_file, "the coordinator's certificate, PEM (default: MDGEN_CA)");
+  app.add_option("--token_file", access.token_file,
+                 "holds the token for it (default: the one in MDGEN_TOKEN)");
   app.add_option("--device", options.device, "cpu, cuda (the GPU of the local rank) or cuda:N")
       ->capture_default_str();
   app.add_option("--trainer", options.trainer,
@@ -77,6 +82,7 @@ int main(int argc, char** argv) {
       ::prctl(PR_SET_PDEATHSIG, SIGTERM);
       if (::getppid() != owner) return 0;
     }
+    options.access = mdgen::access::find_access(access);
     const auto environment = mdgen::launcher::current_environment();
     const auto place = mdgen::launcher::find_place(environment);
     options.local_rank = local_rank.value_or(place.local_rank);

@@ -21,8 +21,9 @@ namespace {
 
 constexpr int kTrainerSocket = 3;
 constexpr std::chrono::milliseconds kLogWait{1000};
-constexpr std::array<std::string_view, 9> kLauncherPrefixes = {
-    "OMPI_", "PMIX_", "PMI_", "ORTE_", "SLURM_", "PRTE_", "SLURMD_", "HYDRA_", "HYDI_"};
+constexpr std::array<std::string_view, 12> kNotForTrainers = {
+    "OMPI_",   "PMIX_",  "PMI_",  "ORTE_",        "SLURM_",    "PRTE_",
+    "SLURMD_", "HYDRA_", "HYDI_", "MDGEN_TOKEN=", "MDGEN_CA=", "MDGEN_ADDRESS="};
 constexpr std::string_view kThreads = "OMP_NUM_THREADS=";
 constexpr std::string_view kModelDir = "MODEL_DIR=";
 // Threads that spin at a barrier hold the CPU from the one they wait for: with other load on the machine
@@ -99,7 +100,7 @@ std::vector<std::string> trainer_environment(std::span<const std::string> agent,
   bool chosen = false;
   for (const std::string& one : agent) {
     const auto begins = [&one](std::string_view prefix) { return one.starts_with(prefix); };
-    if (std::any_of(kLauncherPrefixes.begin(), kLauncherPrefixes.end(), begins) || begins(kThreads) ||
+    if (std::any_of(kNotForTrainers.begin(), kNotForTrainers.end(), begins) || begins(kThreads) ||
         begins(kModelDir)) {
       continue;
     }

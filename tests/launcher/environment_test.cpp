@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <sstream>
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "launcher/binding.h"
 
 namespace mdgen::launcher {
@@ -43,7 +46,7 @@ const Environment kSlurm = {{"SLURM_JOB_ID", "77"},
 std::string words(const Place& place) {
   return std::string(launcher_name(place.launcher)) + " " + std::to_string(place.rank) + "/" +
          std::to_string(place.size) + " " + std::to_string(place.local_rank) + "/" +
-         std::to_string(place.local_size) + " " + place.launch_id;
+         std::to_string(place.local_size) + " " + place.launch_id + (place.nested ? " nested" : "");
 }
 
 struct Row {
@@ -82,6 +85,12 @@ const Row kRows[] = {
      {{"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "2"}},
      "!mpirun is incomplete: no OMPI_COMM_WORLD_LOCAL_RANK, OMPI_COMM_WORLD_LOCAL_SIZE"},
     {"TorchAgreesWithOpenMpi", kOmpi + kTorch, "torchrun 3/8 1/2 ompi-prte-7"},
+    {"TorchrunOnEachNodeOfASlurmStep",
+     kTorch + kSlurm +
+         Environment{{"GROUP_RANK", "5"}, {"GROUP_WORLD_SIZE", "7"}, {"TORCHELASTIC_RUN_ID", "none"}},
+     "torchrun 3/8 1/2 slurm-77-0-1-torch-none nested"},
+    {"TorchrunOfAnotherStep", kTorch + kSlurm + Environment{{"GROUP_RANK", "1"}, {"GROUP_WORLD_SIZE", "7"}},
+     "!RANK=3 of WORLD_SIZE=8 contradicts srun, which gives rank 5 of 7"},
     {"TorchContradictsOpenMpi", Environment{{"RANK", "4"}} + kTorch + kOmpi,
      "!RANK=4 of WORLD_SIZE=8 contradicts mpirun, which gives rank 3 of 8"},
     {"PartialTorchBesideOpenMpi", kOmpi + Environment{{"RANK", "9"}}, "mpirun 3/8 1/2 ompi-prte-7"},
@@ -107,6 +116,64 @@ const Row kRows[] = {
 
 INSTANTIATE_TEST_SUITE_P(All, PlaceTable, ::testing::ValuesIn(kRows),
                          [](const auto& info) { return std::string(info.param.name); });
+
+// What the launchers of Debian 12 and PyTorch 2.11 really put there, one file a process (names of hosts and
+// folders changed).
+struct Captured {
+  const char* file;
+  const char* expected;
+  bool bound_by_default = false;
+};
+
+Environment captured(const std::string& file) {
+  Environment result;
+  std::istringstream lines(
+      read_file(std::string(MDGEN_SOURCE_DIR "/tests/launcher/environments/") + file + ".env"));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find('=');
+    result.emplace(line.substr(0, equals), line.substr(equals + 1));
+  }
+  return result;
+}
+
+const Captured kCaptured[] = {
+    {"mpirun.0", "mpirun 0/2 0/2 ompi-1735393281", true},
+    {"mpirun.1", "mpirun 1/2 1/2 ompi-1735393281", true},
+    {"mpirun-recovery-bind-none.0", "mpirun 0/1 0/1 ompi-1734868993"},
+    {"mpiexec-hydra.0", "PMI 0/2 0/2 "},
+    {"mpiexec-hydra.1", "PMI 1/2 1/2 "},
+    {"torchrun.0", "torchrun 0/2 0/2 torch-none-0"},
+    {"torchrun.1", "torchrun 1/2 1/2 torch-none-0"},
+    {"srun-none.0", "srun 0/2 0/2 slurm-1-0"},
+    {"srun-none.1", "srun 1/2 1/2 slurm-1-0"},
+    {"srun-pmix.0", "srun 0/2 0/2 slurm-2-0"},
+    {"srun-pmix.1", "srun 1/2 1/2 slurm-2-0"},
+    {"srun-pmi2.0", "srun 0/2 0/2 slurm-3-0"},
+    {"srun-pmi2.1", "srun 1/2 1/2 slurm-3-0"},
+    {"srun-mpirun.0", "mpirun 0/2 0/2 ompi-1672085505"},
+    {"srun-mpirun.1", "mpirun 1/2 1/2 ompi-1672085505"},
+    {"srun-torchrun.0", "torchrun 0/2 0/2 slurm-1-0-torch-none-0 nested"},
+    {"srun-torchrun.1", "torchrun 1/2 1/2 slurm-1-0-torch-none-0 nested"},
+    {"sbatch-script.0", "nobody 0/1 0/1 "},
+    {"sbatch-srun.0", "srun 0/2 0/2 slurm-4-0"},
+    {"sbatch-srun.1", "srun 1/2 1/2 slurm-4-0"},
+    {"sbatch-mpirun.0", "mpirun 0/2 0/2 ompi-1620901889", true},
+    {"sbatch-mpirun.1", "mpirun 1/2 1/2 ompi-1620901889", true},
+};
+
+class CapturedTable : public ::testing::TestWithParam<Captured> {};
+
+TEST_P(CapturedTable, FindPlace) {
+  const Environment environment = captured(GetParam().file);
+  EXPECT_EQ(words(find_place(environment)), GetParam().expected);
+  EXPECT_EQ(bound_by_default(environment), GetParam().bound_by_default);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CapturedTable, ::testing::ValuesIn(kCaptured), [](const auto& info) {
+  std::string name = info.param.file;
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
+});
 
 TEST(BoundByDefault, OnlyWhenNobodyAskedForABinding) {
   const Environment bound = {{"OMPI_MCA_orte_bound_at_launch", "1"}};

@@ -21,8 +21,10 @@ namespace mdgen::launcher {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 template <typename Function>
 std::string error_of(Function function) {
@@ -146,14 +148,25 @@ TEST(ProgressPrinter, Line_EachStateOnceAndStepsOnceASecond) {
 
 // --- Hand-over ---
 
+const Handover kHandover{{"10.0.0.1:5000", "[fd00::1]:5000"}, {"PEM\nlines\n", "secret"}};
+
+TEST(Handover, ToText_IsOneLineThatIsReadBack) {
+  EXPECT_EQ(to_text(kHandover).find('\n'), std::string::npos);
+  EXPECT_EQ(to_text(handover_from_text(to_text(kHandover))), to_text(kHandover));
+  EXPECT_THAT(handover_from_text(to_text(kHandover)).addresses,
+              ElementsAre("10.0.0.1:5000", "[fd00::1]:5000"));
+  EXPECT_THAT(error_of([] { handover_from_text("{\"token\": \"secret\"}"); }),
+              AllOf(HasSubstr("not from an mdgen-launch"), Not(HasSubstr("secret"))));
+}
+
 TEST(FileWireup, Share_ReadersGetWhatRankZeroLeaves) {
   const mdgen::testing::TempDir folder;
   auto reader = std::async(
       std::launch::async, [&] { return file_wireup(folder / "run", "slurm-7-0", 20s)->share(std::nullopt); });
   {
     const auto writer = file_wireup(folder / "run", "slurm-7-0", 20s);
-    EXPECT_EQ(writer->share("10.0.0.1:5000"), "10.0.0.1:5000");
-    EXPECT_EQ(reader.get(), "10.0.0.1:5000");
+    EXPECT_EQ(to_text(writer->share(kHandover)), to_text(kHandover));
+    EXPECT_EQ(to_text(reader.get()), to_text(kHandover));
     const auto file = folder.path() / "run" / ".mdgen-launch-slurm-7-0";
     EXPECT_EQ(std::filesystem::status(file).permissions(),
               std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
@@ -164,17 +177,49 @@ TEST(FileWireup, Share_ReadersGetWhatRankZeroLeaves) {
 TEST(FileWireup, Share_AnotherLaunchsFileDoesNotCount) {
   const mdgen::testing::TempDir folder;
   const auto writer = file_wireup(folder.path(), "slurm-7-0", 20s);
-  writer->share("10.0.0.1:5000");
+  writer->share(kHandover);
   EXPECT_THAT(error_of([&] { file_wireup(folder.path(), "slurm-7-0-1", 0ms)->share(std::nullopt); }),
               HasSubstr("rank 0 has not left its address"));
 }
 
-TEST(ChooseWireup, WithoutPmixAndName_NeedsAnAddress) {
+TEST(FileWireup, Share_AFileThatOthersCanWriteIsRefused) {
+  const mdgen::testing::TempDir folder;
+  const auto file = folder / ".mdgen-launch-slurm-7-0";
+  write_file_synced(file, to_text(kHandover) + "\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0666));
+  EXPECT_THAT(error_of([&] { file_wireup(folder.path(), "slurm-7-0", 0ms)->share(std::nullopt); }),
+              HasSubstr("open to others"));
+}
+
+TEST(ChooseWireup, WithoutPmixAndName_NeedsAnAddressAndASecret) {
   const Place place{Launcher::kTorch, 1, 2, 1, 2, ""};
-  const auto folder = [] { return std::filesystem::path(); };
-  EXPECT_THAT(error_of([&] { choose_wireup({}, place, folder); }), HasSubstr("MDGEN_ADDRESS=HOST:PORT"));
-  EXPECT_EQ(choose_wireup({{"MDGEN_ADDRESS", "h:1"}}, place, folder)->share(std::nullopt), "h:1");
-  EXPECT_EQ(choose_wireup({{"MDGEN_ADDRESS", "h:1"}}, place, folder)->agreed_address(), "h:1");
+  const auto choose = [&](const Environment& environment) {
+    return choose_wireup(environment, place, [] { return std::filesystem::path(); });
+  };
+  EXPECT_THAT(error_of([&] { choose({}); }), HasSubstr("MDGEN_ADDRESS=HOST:PORT"));
+  EXPECT_THAT(error_of([&] {
+                choose({{"MDGEN_ADDRESS", "h:1"}});
+              }),
+              HasSubstr("MDGEN_TOKEN must hold a secret"));
+  EXPECT_THAT(error_of([&] {
+                choose({{"MDGEN_ADDRESS", "h:1"}, {"MDGEN_TOKEN", "twenty-four-characters!!"}});
+              }),
+              AllOf(HasSubstr("32 or more characters"), Not(HasSubstr("twenty"))));
+  EXPECT_FALSE(choose({{"MDGEN_ADDRESS", "127.0.0.1:1"}})->agreement()->access);
+}
+
+TEST(ChooseWireup, AddressAndSecret_GiveAllRanksTheSameCertificate) {
+  const Place place{Launcher::kTorch, 1, 2, 1, 2, ""};
+  const Environment environment = {{"MDGEN_ADDRESS", "h:1"}, {"MDGEN_TOKEN", std::string(64, 'a')}};
+  const auto choose = [&] {
+    return choose_wireup(environment, place, [] { return std::filesystem::path(); });
+  };
+  const Handover follower = choose()->share(std::nullopt);
+  const Agreement leader = *choose()->agreement();
+  EXPECT_THAT(follower.addresses, ElementsAre("h:1"));
+  EXPECT_EQ(leader.address, "h:1");
+  EXPECT_EQ(follower.access.trusted, leader.access->identity.certificate);
+  EXPECT_EQ(follower.access.token, leader.access->token);
 }
 
 class Listener {

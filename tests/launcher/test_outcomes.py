@@ -8,6 +8,7 @@ import socket
 import subprocess
 
 import pytest
+from secrets_of import everything_about, processes_below
 from service import BIN, make_dataset, wait_for
 
 FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"
@@ -197,14 +198,39 @@ def test_mpiruns_own_binding_is_left_unless_asked_for(place, options, bound):
     launch.end(75)
 
 
+@pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
+def test_token_is_the_launchers_and_the_agents_alone(place, prefix):
+    launch = Launch(place, "endless", prefix=prefix, environment={"MDGEN_LOG": "trace"})
+    launch.await_line("step 1/5")
+    pids = processes_below(launch.process.pid)
+    programs = {pid: pathlib.Path(f"/proc/{pid}/exe").resolve().name for pid in pids}
+    agents = [pid for pid in pids if programs[pid] == "mdgen-worker"]
+    trainers = [pid for pid in pids if programs[pid] == "fake_trainer"]
+    assert len(agents) == 2 and len(trainers) == 2
+    token, certificate = (pathlib.Path(f"/proc/{agents[0]}/fd/{number}").read_text() for number in (3, 4))
+    assert re.fullmatch("[0-9a-f]{64}", token) and "BEGIN CERTIFICATE" in certificate
+    for pid in trainers:
+        assert token not in everything_about(pid)
+    for pid in agents + [launch.process.pid]:
+        assert token not in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        assert token not in pathlib.Path(f"/proc/{pid}/environ").read_text()
+    launch.process.send_signal(signal.SIGUSR1)
+    out, err = launch.end(75)
+    assert token not in out + err
+    for file in place.rglob("*"):
+        assert not file.is_file() or token.encode() not in file.read_bytes(), file
+
+
 def test_torchrun_meets_at_the_agreed_address(place):
+    secret = "s" * 40
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
 
     def rank(number):
         group = {"RANK": number, "WORLD_SIZE": "2", "LOCAL_RANK": number, "LOCAL_WORLD_SIZE": "2",
-                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "MDGEN_ADDRESS": f"127.0.0.1:{port}"}
+                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "MDGEN_ADDRESS": f"127.0.0.1:{port}",
+                 "MDGEN_TOKEN": secret}
         return Launch(place, "train", prefix=("env",), environment=group)
 
     second, first = rank("1"), rank("0")
@@ -214,6 +240,11 @@ def test_torchrun_meets_at_the_agreed_address(place):
 
 
 def test_srun_without_pmix_hands_over_by_file(place):
+    left_behind = place / "work/workdir/train/.mdgen-launch-slurm-7-0"
+    left_behind.parent.mkdir(parents=True)
+    left_behind.write_text('{"addresses": ["127.0.0.1:1"], "certificate": "", "token": ""}\n')
+    left_behind.chmod(0o600)
+
     def rank(number):
         step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": number, "SLURM_STEP_NUM_TASKS": "2",
                 "SLURM_LOCALID": number, "SLURM_NODEID": "0", "SLURM_STEP_TASKS_PER_NODE": "2"}

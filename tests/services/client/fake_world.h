@@ -84,7 +84,7 @@ struct FakeWorld {
                      .default_address = "127.0.0.1:7",
                      .current_folder = "/home/u",
                      .connect =
-                         [this](const std::string& address) {
+                         [this](const std::string& address, const access::Sources&) {
                            connected_to = address;
                            return std::make_unique<SharedApi>(api);
                          },

@@ -112,7 +112,9 @@ struct Grpc : ::testing::Test {
   FakeWorld fake;
 
   Grpc() {
-    fake.world.connect = connect_grpc;
+    fake.world.connect = [](const std::string& address, const access::Sources&) {
+      return connect_grpc(address, {});
+    };
     start();
     fake.world.default_address = "127.0.0.1:" + std::to_string(port);
   }

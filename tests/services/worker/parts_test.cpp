@@ -210,8 +210,9 @@ TEST(LogSink, Write_DiskHangs_DoesNotBlockTheWriter) {
 
 TEST(TrainerEnvironment, LeavesOutTheLaunchersAndSetsTheThreads) {
   const std::vector<std::string> agent = {
-      "PATH=/bin", "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1", "PMI_RANK=1",         "SLURM_PROCID=3",
-      "ORTE_X=1",  "OMP_NUM_THREADS=64",     "MYSLURM_X=1", "MODEL_DIR=elsewhere"};
+      "PATH=/bin",    "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1", "PMI_RANK=1",          "SLURM_PROCID=3",
+      "ORTE_X=1",     "OMP_NUM_THREADS=64",     "MYSLURM_X=1", "MODEL_DIR=elsewhere", "MDGEN_TOKEN=secret",
+      "MDGEN_CA=/ca", "MDGEN_ADDRESS=h:1"};
   EXPECT_THAT(trainer_environment(agent, 2, "/runs/a"),
               ElementsAre("PATH=/bin", "MYSLURM_X=1", "OMP_WAIT_POLICY=PASSIVE", "MODEL_DIR=/runs/a",
                           "OMP_NUM_THREADS=2"));
