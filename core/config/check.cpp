@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/restart_kinds.h"
 #include "core/base/text.h"
 #include "core/config/combinations.h"
 #include "core/config/schema.h"
@@ -71,6 +72,18 @@ void check_field(const JobSpec& spec, const Field& field, Findings& findings) {
   }
 }
 
+void check_restart_on(const JobSpec& spec, Findings& findings) {
+  const std::vector<std::string> words = words_of(spec.recovery().restart_on());
+  const bool alone = words.size() == 1 && (words[0] == "all" || words[0] == "none");
+  if (alone || spec.recovery().restart_on().empty()) return;
+  for (const std::string& word : words) {
+    if (is_restart_kind(word)) continue;
+    findings.wrong.push_back(
+        "recovery.restart_on names \"" + word + "\"; allowed: all, none, or a list of " +
+        join(std::vector<std::string>(kRestartKinds.begin(), kRestartKinds.end()), ", "));
+  }
+}
+
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::string_view("._-+=@").find(c) != std::string_view::npos;
@@ -133,6 +146,7 @@ void check(const JobSpec& resolved) {
   Findings findings;
   for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
   check_name(resolved, findings);
+  check_restart_on(resolved, findings);
   check_sizes(resolved, findings);
   check_loop(resolved, findings);
   check_suffix(resolved, findings);

@@ -91,6 +91,9 @@ void Coordinator::take(const std::string& worker_id, const v1::AgentMessage& mes
     engine_.preflight_report(now(), worker_id, message.preflight());
   } else if (message.has_trainer()) {
     engine_.trainer_event(now(), worker_id, message.trainer());
+  } else if (message.has_draining()) {
+    spdlog::info("worker {} will leave: {}", worker_id, message.draining().reason());
+    engine_.drain(now(), worker_id, message.draining());
   } else if (message.has_goodbye()) {
     spdlog::info("worker {} left: {}", worker_id, message.goodbye().reason());
     sinks_.erase(worker_id);

@@ -44,6 +44,7 @@ struct CoordinatorOptions {
   EngineOptions engine;
   std::vector<std::filesystem::path> run_roots;
   std::chrono::milliseconds tick{100};
+  bool allow_inject = false;
 };
 
 // The attempts of a rank that belong to a job (its run folder may hold those of others).
@@ -69,6 +70,12 @@ class Coordinator {
   // --- clients: all throw Error ---
   v1::Job submit(const v1::JobSpec& resolved, const std::string& request_id);
   v1::Job cancel(const std::string& id_or_name, std::chrono::seconds grace);
+  v1::Job pause(const std::string& id_or_name, std::chrono::seconds grace);
+  // `workers` null: as before.
+  v1::Job resume(const std::string& id_or_name, const v1::WorkerRange* workers);
+  // Only where inject_allowed().
+  Injected inject(const std::string& id_or_name, int rank, const v1::Fault& fault);
+  bool inject_allowed() const { return options_.allow_inject; }
   v1::Job job(const std::string& id_or_name) const;
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) const;
   std::optional<v1::Job> wait(const std::string& id, std::chrono::milliseconds timeout);
@@ -78,6 +85,8 @@ class Coordinator {
   v1::StreamLedgerResponse ledger_head(const std::string& id_or_name, bool with_inputs);
   // Its stored records by sequence, at most `limit`, from `first_sequence` on.
   ledger::Records ledger(const std::string& id, std::int64_t first_sequence, int limit) const;
+  // In Prometheus' text format: recoveries, jobs by state, workers.
+  std::string metrics() const;
 
   // --- agents ---
   // Returns the worker's id. Throws Error.

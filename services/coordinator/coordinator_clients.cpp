@@ -1,6 +1,7 @@
 // Coordinator: what clients ask for.
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "core/base/error.h"
@@ -41,6 +42,43 @@ v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds 
   return engine_.job(id).job;
 }
 
+v1::Job Coordinator::pause(const std::string& id_or_name, std::chrono::seconds grace) {
+  if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
+  const Turn turn(*this);
+  const std::string id = engine_.pause(now(), id_or_name, grace).id();
+  commit();
+  return engine_.job(id).job;
+}
+
+v1::Job Coordinator::resume(const std::string& id_or_name, const v1::WorkerRange* workers) {
+  const Turn turn(*this);
+  const std::string id = engine_.resume(now(), id_or_name, workers).id();
+  commit();
+  return engine_.job(id).job;
+}
+
+Injected Coordinator::inject(const std::string& id_or_name, int rank, const v1::Fault& fault) {
+  const Turn turn(*this);
+  const Injected injected = engine_.inject(id_or_name, rank, fault);
+  commit();
+  spdlog::warn("fault {} is injected into rank {} of job {}", v1::FaultKind_Name(fault.kind()), rank,
+               id_or_name);
+  return injected;
+}
+
+std::string Coordinator::metrics() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, int> by_state;
+  for (const JobRecord* record : engine_.jobs()) ++by_state[state_name(record->state())];
+  std::string text = engine_.metrics();
+  text += "# HELP mdgen_jobs Jobs by state.\n# TYPE mdgen_jobs gauge\n";
+  for (const auto& [state, count] : by_state)
+    text += "mdgen_jobs{state=\"" + state + "\"} " + std::to_string(count) + "\n";
+  text += "# HELP mdgen_workers Agents that are connected.\n# TYPE mdgen_workers gauge\nmdgen_workers " +
+          std::to_string(engine_.workers().size()) + "\n";
+  return text;
+}
+
 v1::Job Coordinator::job(const std::string& id_or_name) const {
   const std::lock_guard lock(mutex_);
   return engine_.job(id_or_name).job;
@@ -67,6 +105,7 @@ v1::ListJobsResponse Coordinator::list(const v1::ListJobsRequest& request) const
     job = (*next)->job;
     job.clear_spec();
     job.clear_transitions();
+    job.clear_recoveries();
   }
   if (next != jobs.end()) response.set_next_page_token(response.jobs(response.jobs_size() - 1).id());
   return response;

@@ -24,30 +24,49 @@ Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord>
   settle(now);
 }
 
+namespace {
+
+Evidence::Kind kind_of(const std::string& reason) {
+  if (reason == "WorkerLost" || reason == "TrainerLost") return Evidence::Kind::kWorkerLost;
+  if (reason == "Hang" || reason == "TrainerSilent" || reason == "NetworkHang") return Evidence::Kind::kHang;
+  if (reason == "TrainerKilled" || reason == "TrainerExited") return Evidence::Kind::kTrainerExit;
+  return Evidence::Kind::kTrainerFailure;
+}
+
+}  // namespace
+
 void Engine::restore(JobRecord& record, Now now) {
-  if (record.cancelling()) record.desired.deadline = now.steady + record.desired.grace;
+  if (record.desired.goal != Desired::Goal::kRun)
+    record.desired.deadline = now.steady + record.desired.grace;
   if (!record.has_open_generation()) return;
   Generation& generation = *record.generation;
-  generation.lease_granted = now.steady;
+  generation.lease_granted = generation.opened_at = now.steady;
   generation.last_step = record.ledger.last_step();
-  const bool stopping = record.state() == v1::JOB_STATE_CANCELLING;
+  const v1::JobState state = record.state();
   for (Member& member : generation.members) {
     member.connected = false;
-    member.stop_sent = stopping;
-    member.last_heard = now.steady;
+    member.stop_sent = state == v1::JOB_STATE_CANCELLING;
+    member.last_heard = member.changed_at = now.steady;
   }
   take_seats(record);
   rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
   record.ledger.go_on(generation.number, static_cast<int>(generation.members.size()), record.plan_digest);
-  generation.members[0].started = record.state() != v1::JOB_STATE_STARTING;
-  if (record.state() == v1::JOB_STATE_STARTING) {
+  generation.members[0].started = state != v1::JOB_STATE_STARTING;
+  record.resized_at = now.steady;
+  if (state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CHECKPOINTING)
+    generation.departure = Departure::kPause;
+  if (state == v1::JOB_STATE_STARTING) {
     fail(now, record,
          {Evidence::Kind::kWorkerLost, 0, "CoordinatorRestarted",
           "the coordinator was restarted while generation " + std::to_string(generation.number) +
               " was forming",
-          true});
-  } else if (record.state() == v1::JOB_STATE_RECOVERING) {
-    fail(now, record, {Evidence::Kind::kWorkerLost, 0, record.job.reason(), record.job.message(), true});
+          true, false});
+  } else if (state == v1::JOB_STATE_RECOVERING) {
+    const std::string& reason = record.job.reason();
+    fail(now, record, {kind_of(reason), 0, reason, record.job.message(), true, false});
+    generation.broken_up = true;
+    if (generation.concluded) generation.concluded_at = now.steady;
+    record.recovery.detected = now.steady;
   }
 }
 
@@ -95,6 +114,7 @@ const v1::Job& Engine::submit(Now now, const v1::JobSpec& spec, const std::strin
   job.set_name(spec.name());
   job.set_run_folder(facts.folder.string());
   *job.mutable_spec() = spec;
+  job.set_priority(spec.priority());
   *job.mutable_created_at() = to_timestamp(now.wall);
   record.request_id = request_id;
   record.last_generation = facts.last_generation;
@@ -104,18 +124,6 @@ const v1::Job& Engine::submit(Now now, const v1::JobSpec& spec, const std::strin
   apply(now, record, ChangeState{v1::JOB_STATE_VALIDATING, "Submitted", "the data set is being examined"});
   settle(now);
   return job;
-}
-
-const v1::Job& Engine::cancel(Now now, const std::string& id, std::chrono::seconds grace) {
-  JobRecord& record = this->record(job(id).id());
-  if (is_final(record.state())) check_transition(record.id(), record.state(), v1::JOB_STATE_CANCELLING);
-  const Clock::Steady deadline = now.steady + grace;
-  if (!record.cancelling() || deadline < record.desired.deadline) {
-    record.desired = {Desired::Goal::kCancel, grace, deadline};
-    record.mark(JobRecord::Unsaved::kState);
-  }
-  settle(now);
-  return record.job;
 }
 
 const JobRecord& Engine::job(const std::string& id_or_name) const {

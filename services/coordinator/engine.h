@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "mdgen/v1/job_service.pb.h"
 #include "mdgen/v1/worker_service.pb.h"
+#include "services/coordinator/elastic.h"
 #include "services/coordinator/job_record.h"
 #include "services/coordinator/options.h"
 #include "services/coordinator/reconcile.h"
@@ -61,6 +62,10 @@ struct Announce {  // for the log
   std::string job_id;
   v1::Transition transition;
 };
+struct Injected {
+  std::string worker_id;
+  std::int64_t generation = 0;
+};
 using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce>;
 
 class Engine {
@@ -78,6 +83,12 @@ class Engine {
                         const FolderFacts& facts);
   // Throws Error(kFailedPrecondition) when the job has ended.
   const v1::Job& cancel(Now now, const std::string& id, std::chrono::seconds grace);
+  // Throw Error(kFailedPrecondition) when its state does not allow it; resume() also when the range does not
+  // fit the job, kInvalidArgument when it is none. `workers` null: as before.
+  const v1::Job& pause(Now now, const std::string& id, std::chrono::seconds grace);
+  const v1::Job& resume(Now now, const std::string& id, const v1::WorkerRange* workers);
+  // Whether it is allowed is the caller's business.
+  Injected inject(const std::string& id, int rank, const v1::Fault& fault);
   // By id, or by name when only one job has it. Throws Error(kNotFound).
   const JobRecord& job(const std::string& id_or_name) const;
   std::vector<const JobRecord*> jobs() const;  // oldest first
@@ -98,11 +109,16 @@ class Engine {
   void disconnect(Now now, const std::string& worker_id, const std::string& how);
   // It said goodbye: a trainer of its own has ended before.
   void leave(Now now, const std::string& worker_id, const std::string& reason);
+  // It will leave soon, and gets no more work.
+  void drain(Now now, const std::string& worker_id, const v1::Draining& draining);
   void exchange(const v1::ExchangeRequest& request, Ticket ticket);
   void forget_exchange(Ticket ticket) { rendezvous_.forget(ticket); }
   // Those that are here, and those that come later: the last agents may still be starting.
   void dismiss_workers(const std::string& reason);
   std::vector<const Worker*> workers() const { return registry_.all(); }
+
+  // Prometheus' text format.
+  std::string metrics() const { return recovery_totals_.metrics(); }
 
   // Time passes: call several times a second.
   void tick(Now now);
@@ -118,7 +134,8 @@ class Engine {
   void restore(JobRecord& record, Now now);
 
   void settle(Now now);
-  bool reconcile_once(Now now, JobRecord& record, const std::vector<std::string>& offer);
+  std::vector<Want> wants(Now now) const;
+  bool reconcile_once(Now now, JobRecord& record, const Offer& offer);
   void apply(Now now, JobRecord& record, const ChangeState& action);
   void apply(Now now, JobRecord& record, const BuildManifest& action);
   void apply(Now now, JobRecord& record, const Examine& action);
@@ -126,10 +143,16 @@ class Engine {
   void apply(Now now, JobRecord& record, const OpenGeneration& action);
   void apply(Now now, JobRecord& record, const StopTrainers& action);
   void apply(Now now, JobRecord& record, const KillTrainers& action);
+  void apply(Now now, JobRecord& record, const BreakUp& action);
+  void apply(Now now, JobRecord& record, const LoseMembers& action);
+  void apply(Now now, JobRecord& record, const Conclude& action);
+  void apply(Now now, JobRecord& record, const GiveUpPause& action);
   void apply(Now now, JobRecord& record, const RenewLease& action);
   void apply(Now now, JobRecord& record, const CloseGeneration& action);
   bool explain(JobRecord& record, const std::string& reason, const std::string& message);
   void explain_waiting(const std::vector<Want>& wants);
+  Member new_member(JobRecord& record, const coordinator::Seat& seat, int rank, Now now);
+  void retire_generation(JobRecord& record, const OpenGeneration& next);
   // `neighbours`: members of the generation on the same machine, this one included.
   v1::Assignment assignment(const JobRecord& record, const Member& member, int neighbours) const;
   void take_seats(JobRecord& record);
@@ -137,23 +160,39 @@ class Engine {
   // The member of an open generation that an incarnation is; null without.
   Member* seat_in(JobRecord& record, const std::string& incarnation);
 
+  Holding holding(const JobRecord& record, Now now) const;
+  void rebalance(Now now);
+  void carry_out(Now now, const Grow& change);
+  void carry_out(Now now, const Shrink& change);
+  void carry_out(Now now, const Preempt& change);
+
   void take_findings(Now now, JobRecord& record, const Worker& worker);
   void lose_examination(Now now, const std::string& worker_id, const std::string& how);
   void dismiss(const std::string& worker_id);
   void adopt(Now now, const Worker& worker);
-  void on_started(JobRecord& record, const v1::StartReport& report);
-  void on_step(JobRecord& record, const v1::StepReport& report);
+  void take_beat(Now now, JobRecord& record, Member& member, const v1::Beat& beat);
+  void take_back(Now now, JobRecord& record, Member& member);
+  void repeat_order(Now now, JobRecord& record, Member& member);
+  void late_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
+  void correct(JobRecord& record, const RootCause& cause, std::int64_t generation);
+  void on_started(Now now, JobRecord& record, const v1::StartReport& report);
+  void on_step(Now now, JobRecord& record, const v1::StepReport& report);
+  void on_left(Now now, JobRecord& record, Member& member, const v1::LeftReport& report);
   void on_checkpoint(JobRecord& record, const v1::CheckpointReport& report);
   void on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
   void trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit);
   void fail(Now now, JobRecord& record, Evidence evidence);
   void check_silence(Now now);
+  void check_hangs(Now now);
+  void show_timeouts(Now now, JobRecord& record, const Bounds& bounds);
   void forgive(std::chrono::nanoseconds pause);
 
   void send(const std::string& worker_id, v1::CoordinatorMessage message);
   void confirm(const JobRecord& record);
-  void send_stop(const JobRecord& record, const Member& member, bool kill);
-  void send_stop(const std::string& worker_id, const v1::GenerationId& id, bool kill);
+  void send_stop(const JobRecord& record, const Member& member, bool checkpoint, bool yield);
+  void send_kill(const JobRecord& record, const Member& member);
+  void send_kill(const std::string& worker_id, const v1::GenerationId& id);
+  void send_abandon(const JobRecord& record, const Member& member, const std::string& reason);
   void answer(std::vector<ExchangeAnswer> answers);
 
   EngineOptions options_;
@@ -174,6 +213,7 @@ class Engine {
   std::unordered_map<std::string, std::vector<Seat>> seats_;
   WorkerRegistry registry_;
   Rendezvous rendezvous_;
+  RecoveryTotals recovery_totals_;
   std::vector<Output> outputs_;
 };
 

@@ -13,11 +13,7 @@ void Engine::settle(Now now) {
     changed = false;
     for (const auto& record : jobs_)
       if (!is_final(record->state())) changed |= reconcile_once(now, *record, {});
-    std::vector<Want> wants;
-    for (const v1::JobState state :
-         {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
-      for (const auto& record : jobs_)
-        if (record->state() == state && record->wants_workers()) wants.push_back(record->want());
+    const std::vector<Want> wants = this->wants(now);
     if (can_give(wants, registry_.size())) {
       for (const auto& [job_id, workers] : schedule(wants, registry_.pool()))
         changed |= reconcile_once(now, record(job_id), workers);
@@ -26,7 +22,25 @@ void Engine::settle(Now now) {
   }
 }
 
-bool Engine::reconcile_once(Now now, JobRecord& record, const std::vector<std::string>& offer) {
+std::vector<Want> Engine::wants(Now now) const {
+  std::vector<Want> wants;
+  for (const v1::JobState state :
+       {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
+    for (const auto& record : jobs_)
+      if (record->state() == state && record->wants_workers(now.steady)) wants.push_back(record->want());
+  const int total = registry_.size().total;
+  const bool queued = std::any_of(wants.begin(), wants.end(), [&](const Want& want) {
+    return want.queued && want.feasible(total);
+  });
+  for (Want& want : wants)  // the head of the queue comes before growth
+    if (queued && want.former > 0) want.max = std::min(want.max, std::max(want.min, want.former - want.held));
+  const auto queue = std::find_if(wants.begin(), wants.end(), [](const Want& want) { return want.queued; });
+  std::stable_sort(queue, wants.end(),
+                   [](const Want& a, const Want& b) { return a.priority > b.priority; });
+  return wants;
+}
+
+bool Engine::reconcile_once(Now now, JobRecord& record, const Offer& offer) {
   bool changed = false;
   for (const Action& action : reconcile(now.steady, record, offer, options_)) {
     if (const auto* text = std::get_if<Explain>(&action)) {
@@ -76,7 +90,13 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   transition.set_message(action.message);
   *transition.mutable_at() = at;
   outputs_.emplace_back(Announce{job.id(), transition});
-  if (action.state == v1::JOB_STATE_RUNNING && !job.has_started_at()) *job.mutable_started_at() = at;
+  if (action.state == v1::JOB_STATE_RUNNING) {
+    if (!job.has_started_at()) *job.mutable_started_at() = at;
+    record.remark.reset();
+  }
+  if (action.state == v1::JOB_STATE_PAUSING) record.desired.deadline = now.steady + record.desired.grace;
+  if (action.state == v1::JOB_STATE_QUEUED || action.state == v1::JOB_STATE_PAUSED)
+    record.restart_cause = record.generation ? action.reason : "";
   if (is_final(action.state)) {
     *job.mutable_ended_at() = at;
     job.set_eta_seconds(0.0);
@@ -90,85 +110,27 @@ void Engine::apply(Now, JobRecord& record, const BuildManifest&) {
       RequestManifest{record.id(), record.job.run_folder(), record.job.spec(), std::nullopt});
 }
 
-void Engine::apply(Now now, JobRecord& record, const OpenGeneration& action) {
-  if (record.generation) record.job.set_restarts(record.job.restarts() + 1);
-  Generation generation;
-  generation.number = ++record.last_generation;
-  generation.lease_granted = now.steady;
-  v1::GenerationId generation_id;
-  generation_id.set_job_id(record.id());
-  generation_id.set_generation(generation.number);
-  std::unordered_map<std::string, int> on_machine;
-  for (const std::string& worker_id : action.workers) {
-    Worker& worker = *registry_.find(worker_id);
-    Member member;
-    member.rank = static_cast<int>(generation.members.size());
-    member.attempt = record.earlier_attempts + ++record.attempts[member.rank];
-    member.worker_id = worker_id;
-    member.incarnation = worker.identity.incarnation();
-    member.host = worker.identity.host();
-    member.device = worker.identity.device();
-    member.last_heard = now.steady;
-    registry_.occupy(worker, generation_id, member.rank);
-    ++on_machine[worker.identity.boot_id()];
-    generation.members.push_back(std::move(member));
-  }
-  record.job.set_generation(generation.number);
-  record.job.set_workers(static_cast<int>(generation.members.size()));
-  record.generation = std::move(generation);
-  record.generation_unsaved = true;
-  take_seats(record);
-  record.pace.clear();
-  answer(rendezvous_.open(record.id(), record.generation->number, record.job.workers()));
-  for (const Member& member : record.generation->members) {
-    v1::CoordinatorMessage message;
-    const std::string& machine = registry_.find(member.worker_id)->identity.boot_id();
-    *message.mutable_start() = assignment(record, member, on_machine.at(machine));
-    send(member.worker_id, std::move(message));
-  }
-}
-
-v1::Assignment Engine::assignment(const JobRecord& record, const Member& member, int neighbours) const {
-  const Worker& worker = *registry_.find(member.worker_id);
-  const int share = std::max(1, worker.identity.cpus() / neighbours);
-  const int fixed = record.job.spec().threads_per_worker();
-
-  v1::Assignment assignment;
-  assignment.mutable_id()->set_job_id(record.id());
-  assignment.mutable_id()->set_generation(record.generation->number);
-  assignment.set_rank(member.rank);
-  assignment.set_world_size(static_cast<int>(record.generation->members.size()));
-  assignment.set_attempt(member.attempt);
-  *assignment.mutable_spec() = record.job.spec();
-  assignment.set_run_folder(record.job.run_folder());
-  assignment.set_manifest_digest(record.job.manifest_digest());
-  assignment.mutable_plan()->set_first_step(-1);
-  assignment.mutable_plan()->set_end_step(record.job.total_steps());
-  assignment.mutable_plan()->set_world_size(assignment.world_size());
-  assignment.mutable_plan()->set_plan_digest(record.plan_digest);
-  assignment.mutable_lease()->set_duration_ms(options_.lease.count());
-  assignment.set_device(member.device);
-  assignment.set_threads(fixed > 0 ? fixed : share);
-  assignment.set_bind_address(worker.identity.address());
-  assignment.set_require_checkpoint(!record.job.checkpoint().empty() ||
-                                    record.job.spec().resume() == "require");
-  return assignment;
-}
-
-void Engine::apply(Now, JobRecord& record, const StopTrainers& action) {
+void Engine::apply(Now now, JobRecord& record, const StopTrainers& action) {
+  Generation& generation = *record.generation;
   for (const int rank : action.ranks) {
-    Member& member = *record.generation->member(rank);
-    member.stop_sent = true;
-    send_stop(record, member, false);
+    Member& member = *generation.member(rank);
+    member.asked_at = now.steady;
+    if (!action.yield) member.stop_sent = true;
+    member.writes = !action.yield && action.checkpoint && member.left.has_value();
+    send_stop(record, member, action.checkpoint, action.yield);
   }
+  if (action.yield && !generation.departure) generation.departure = Departure::kPause;
 }
 
 void Engine::apply(Now now, JobRecord& record, const KillTrainers& action) {
-  if (!record.generation->killed_at) record.generation->killed_at = now.steady;
+  Generation& generation = *record.generation;
+  // In a recovery single members are killed; otherwise it is everybody's end.
+  if (!generation.killed_at && action.all) generation.killed_at = now.steady;
   for (const int rank : action.ranks) {
-    Member& member = *record.generation->member(rank);
+    Member& member = *generation.member(rank);
     member.kill_sent = true;
-    send_stop(record, member, true);
+    member.asked_at = now.steady;
+    send_kill(record, member);
   }
 }
 
@@ -183,16 +145,11 @@ void Engine::apply(Now now, JobRecord& record, const RenewLease&) {
   }
 }
 
-void Engine::apply(Now, JobRecord& record, const CloseGeneration& action) {
+void Engine::apply(Now, JobRecord& record, const CloseGeneration&) {
   leave_seats(record);
   record.generation->open = false;
   record.generation_unsaved = true;
   record.ledger.end_range();
-  if (action.failed) {
-    const Evidence& cause = *record.generation->cause();
-    record.streak = extend(record.streak, cause.reason, record.best_step);
-    record.restart_cause = cause.reason;
-  }
   record.mark(JobRecord::Unsaved::kState);
   answer(rendezvous_.close(record.id()));
 }
@@ -201,19 +158,30 @@ void Engine::send(const std::string& worker_id, v1::CoordinatorMessage message) 
   if (registry_.find(worker_id) != nullptr) outputs_.emplace_back(SendToAgent{worker_id, std::move(message)});
 }
 
-void Engine::send_stop(const JobRecord& record, const Member& member, bool kill) {
-  v1::GenerationId id;
-  id.set_job_id(record.id());
-  id.set_generation(record.generation->number);
-  send_stop(member.worker_id, id, kill);
+void Engine::send_kill(const JobRecord& record, const Member& member) {
+  send_kill(member.worker_id, record.generation_id());
 }
 
-void Engine::send_stop(const std::string& worker_id, const v1::GenerationId& id, bool kill) {
+void Engine::send_kill(const std::string& worker_id, const v1::GenerationId& id) {
   v1::CoordinatorMessage message;
   *message.mutable_stop()->mutable_id() = id;
-  message.mutable_stop()->set_kill(kill);
-  message.mutable_stop()->mutable_order()->set_checkpoint(!kill);
+  message.mutable_stop()->set_kill(true);
   send(worker_id, std::move(message));
+}
+
+void Engine::send_stop(const JobRecord& record, const Member& member, bool checkpoint, bool yield) {
+  v1::CoordinatorMessage message;
+  *message.mutable_stop()->mutable_id() = record.generation_id();
+  message.mutable_stop()->mutable_order()->set_checkpoint(checkpoint);
+  message.mutable_stop()->mutable_order()->set_yield(yield);
+  send(member.worker_id, std::move(message));
+}
+
+void Engine::send_abandon(const JobRecord& record, const Member& member, const std::string& reason) {
+  v1::CoordinatorMessage message;
+  *message.mutable_abandon()->mutable_id() = record.generation_id();
+  message.mutable_abandon()->set_reason(reason);
+  send(member.worker_id, std::move(message));
 }
 
 void Engine::answer(std::vector<ExchangeAnswer> answers) {

@@ -8,28 +8,6 @@
 
 namespace mdgen::coordinator {
 
-void Engine::take_seats(JobRecord& record) {
-  for (const Member& member : record.generation->members)
-    seats_[member.incarnation].push_back({&record, member.rank});
-}
-
-void Engine::leave_seats(const JobRecord& record) {
-  for (const Member& member : record.generation->members) {
-    const auto seats = seats_.find(member.incarnation);
-    if (seats == seats_.end()) continue;
-    std::erase_if(seats->second, [&](const Seat& seat) { return seat.record == &record; });
-    if (seats->second.empty()) seats_.erase(seats);
-  }
-}
-
-Member* Engine::seat_in(JobRecord& record, const std::string& incarnation) {
-  const auto seats = seats_.find(incarnation);
-  if (seats == seats_.end()) return nullptr;
-  for (const Seat& seat : seats->second)
-    if (seat.record == &record) return record.generation->member(seat.rank);
-  return nullptr;
-}
-
 std::string Engine::connect(Now now, const v1::Register& identity) {
   std::string id;
   if (const Worker* known = registry_.by_incarnation(identity.incarnation())) {
@@ -59,14 +37,17 @@ void Engine::adopt(Now now, const Worker& known) {
     JobRecord* record = live_record(id);
     Member* member = record == nullptr ? nullptr : seat_in(*record, worker.identity.incarnation());
     registry_.occupy(worker, id, member == nullptr ? -1 : member->rank);
-    if (member == nullptr || record->generation->cause() != nullptr) {
-      if (member != nullptr) member->kill_sent = true;
-      send_stop(worker.id, id, true);
+    if (member == nullptr) {
+      send_kill(worker.id, id);
       continue;
     }
     member->connected = true;
-    member->last_heard = now.steady;
-    if (record->state() == v1::JOB_STATE_CANCELLING) send_stop(*record, *member, false);
+    member->last_heard = member->changed_at = now.steady;
+    if (record->generation->broken_up) {
+      take_back(now, *record, *member);
+      continue;
+    }
+    repeat_order(now, *record, *member);
     v1::CoordinatorMessage message;
     *message.mutable_lease()->mutable_id() = id;
     message.mutable_lease()->mutable_lease()->set_duration_ms(options_.lease.count());
@@ -83,7 +64,7 @@ void Engine::adopt(Now now, const Worker& known) {
     });
     member->connected = true;
     if (runs) continue;
-    if (member->lost) {
+    if (member->lost || member->left) {
       member->gone = true;
     } else if (!member->missing_since) {
       member->missing_since = now.steady;
@@ -95,104 +76,11 @@ void Engine::beat(Now now, const std::string& worker_id, const v1::Beat& beat) {
   Worker* worker = registry_.find(worker_id);
   if (worker == nullptr) return;
   worker->last_beat = now.steady;
-  if (!worker->busy || beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED) return;
+  if (!worker->busy) return;
   JobRecord* record = live_record(*worker->busy);
   if (record == nullptr) return;
   Member* member = record->generation->member(worker->rank);
-  if (member != nullptr && member->worker_id == worker_id) member->last_heard = now.steady;
-}
-
-void Engine::trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
-  if (event.event_case() == v1::TrainerEvent::kExited) return on_exit(now, worker_id, event);
-  JobRecord* record = live_record(event.id());
-  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
-  if (member == nullptr || member->worker_id != worker_id) return;
-  member->last_heard = now.steady;
-  switch (event.event_case()) {
-    case v1::TrainerEvent::kStarted:
-      if (std::exchange(member->started, true)) return;  // agents repeat what may have been lost
-      if (member->rank == 0) on_started(*record, event.started());
-      break;
-    case v1::TrainerEvent::kStep:
-      if (member->rank == 0) on_step(*record, event.step());
-      return;
-    case v1::TrainerEvent::kValidation:
-      record->job.set_val_loss(event.validation().val_loss());
-      warn_of_bad_samples(record->job, "validation", event.validation().bad_samples());
-      record->mark(JobRecord::Unsaved::kProgress);
-      return;
-    case v1::TrainerEvent::kCheckpoint:
-      on_checkpoint(*record, event.checkpoint());
-      return;
-    case v1::TrainerEvent::kFinished:
-      if (member->finish) return;
-      member->finish = event.finished();
-      if (auto evidence = judge_finish(*member, event.finished())) fail(now, *record, std::move(*evidence));
-      break;
-    default:
-      return;
-  }
-  settle(now);
-}
-
-void Engine::on_started(JobRecord& record, const v1::StartReport& report) {
-  Generation& generation = *record.generation;
-  generation.last_step = report.first_step();
-  record.job.set_step(report.first_step());
-  if (!report.checkpoint().empty()) {
-    record.job.set_checkpoint(report.checkpoint());
-    record.job.set_checkpoint_step(report.first_step());
-  }
-  for (const std::string& note : report.notes()) record.job.add_warnings(note);
-  const std::int64_t lost = record.ledger.begin(
-      generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
-      record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
-      {report.ledger().begin(), report.ledger().end()});
-  record.job.set_lost_steps(record.job.lost_steps() + lost);
-  record.mark(JobRecord::Unsaved::kState);
-}
-
-void Engine::on_step(JobRecord& record, const v1::StepReport& report) {
-  Generation& generation = *record.generation;
-  if (report.step() <= generation.last_step) return;
-  generation.last_step = report.step();
-  record.best_step = std::max(record.best_step, report.step());
-  record_step(record.job, record.pace, report);
-  record.ledger.step(report);
-  record.mark(JobRecord::Unsaved::kProgress);
-}
-
-void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
-  if (!report.verified() || report.step() < record.job.checkpoint_step()) return;
-  record.job.set_checkpoint(report.folder());
-  record.job.set_checkpoint_step(report.step());
-  record.mark(JobRecord::Unsaved::kState);
-}
-
-void Engine::on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
-  Worker* worker = registry_.find(worker_id);
-  if (worker != nullptr && worker->busy && worker->busy->job_id() == event.id().job_id() &&
-      worker->busy->generation() == event.id().generation())
-    registry_.release(*worker);
-  JobRecord* record = live_record(event.id());
-  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
-  if (member != nullptr && member->worker_id == worker_id && !member->gone)
-    trainer_over(now, *record, *member, event.exited());
-  settle(now);
-}
-
-void Engine::trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit) {
-  member.gone = true;
-  member.exit_code = exit.exit_code();
-  member.signal = exit.signal();
-  if (auto evidence = judge_exit(member, exit)) fail(now, record, std::move(*evidence));
-}
-
-void Engine::fail(Now now, JobRecord& record, Evidence evidence) {
-  Generation& generation = *record.generation;
-  const Evidence* cause = generation.cause();
-  if (cause == nullptr || evidence.kind < cause->kind) generation.evidence.push_back(std::move(evidence));
-  if (!generation.failed_at) generation.failed_at = now.steady;
+  if (member != nullptr && member->worker_id == worker_id) take_beat(now, *record, *member, beat);
 }
 
 void Engine::disconnect(Now now, const std::string& worker_id, const std::string& how) {
@@ -220,11 +108,27 @@ void Engine::leave(Now now, const std::string& worker_id, const std::string& rea
       Member& member = *record->generation->member(rank);
       if (member.over()) continue;
       member.gone = true;
-      if (!member.stop_sent && !member.kill_sent)
+      if (!member.stop_sent && !member.kill_sent && !member.left)
         fail(now, *record, worker_lost(member, "it left: " + reason));
     }
   }
   disconnect(now, worker_id, "it left: " + reason);
+}
+
+void Engine::drain(Now now, const std::string& worker_id, const v1::Draining& draining) {
+  Worker* worker = registry_.find(worker_id);
+  if (worker == nullptr || worker->draining) return;
+  registry_.drain(*worker);
+  const auto seats = seats_.find(worker->identity.incarnation());
+  if (seats != seats_.end()) {
+    for (const auto& [record, rank] : seats->second) {
+      record->generation->member(rank)->draining = true;
+      record->job.add_warnings("worker " + worker_id + " on " + worker->identity.host() +
+                               " leaves: " + draining.reason());
+      record->mark(JobRecord::Unsaved::kProgress);
+    }
+  }
+  settle(now);
 }
 
 void Engine::exchange(const v1::ExchangeRequest& request, Ticket ticket) {
@@ -242,38 +146,14 @@ void Engine::dismiss(const std::string& worker_id) {
   send(worker_id, std::move(message));
 }
 
-void Engine::check_silence(Now now) {
-  const bool grace_over = now.steady >= reconnect_until_;
-  for (const auto& record : jobs_) {
-    if (!record->has_open_generation()) continue;
-    for (Member& member : record->generation->members) {
-      if (member.over()) continue;
-      if (!member.connected) {
-        if (!grace_over) continue;
-        member.lost = true;
-        fail(now, *record, worker_lost(member, "it did not come back after the coordinator's restart"));
-      } else if (member.missing_since &&
-                 now.steady - *member.missing_since >= options_.missing_trainer_wait) {
-        member.gone = true;
-        if (!member.stop_sent)
-          fail(now, *record,
-               {Evidence::Kind::kWorkerLost, member.rank, "TrainerLost",
-                "rank " + std::to_string(member.rank) + " on " + member.host +
-                    " ended while its agent was away",
-                true});
-      } else if (now.steady - member.last_heard >= options_.trainer_silent_after && !member.kill_sent) {
-        member.last_heard = now.steady;
-        fail(now, *record, trainer_silent(member, options_.trainer_silent_after));
-      }
-    }
-  }
-}
-
 void Engine::forgive(std::chrono::nanoseconds pause) {
   registry_.forgive(pause);
   for (const auto& record : jobs_) {
     if (!record->has_open_generation()) continue;
-    for (Member& member : record->generation->members) member.last_heard += pause;
+    for (Member& member : record->generation->members) {
+      member.last_heard += pause;
+      member.changed_at += pause;
+    }
   }
 }
 
@@ -287,6 +167,9 @@ void Engine::tick(Now now) {
         "no beat for " + std::to_string(options_.worker_lost_after.count() / 1000.0).substr(0, 4) + " s");
   }
   check_silence(now);
+  check_hangs(now);
+  settle(now);
+  rebalance(now);
   settle(now);
 }
 

@@ -6,11 +6,12 @@
 #include <algorithm>
 
 namespace mdgen::coordinator {
-namespace {
 
 std::string who(const Member& member) {
   return "rank " + std::to_string(member.rank) + " (worker " + member.worker_id + ", " + member.host + ")";
 }
+
+namespace {
 
 std::string last_words(const v1::ProcessExit& exit) {
   std::string text;
@@ -29,7 +30,8 @@ bool is_consequence(const std::string& reason) { return reason == "Unavailable" 
 
 // A rank's own failures that may be over at the next attempt.
 bool is_passing(const std::string& reason) {
-  return reason == "CheckpointFailed" || reason == "MetricsFailed" || reason == "LeaseExpired";
+  return reason == "CheckpointFailed" || reason == "MetricsFailed" || reason == "LeaseExpired" ||
+         reason == "ReplicaDiverged" || reason == "OutOfMemory";
 }
 
 }  // namespace
@@ -57,8 +59,32 @@ bool Generation::all_over() const {
   return std::all_of(members.begin(), members.end(), [](const Member& member) { return member.over(); });
 }
 
-bool Generation::any_gone() const {
-  return std::any_of(members.begin(), members.end(), [](const Member& member) { return member.gone; });
+bool Generation::all_out() const {
+  return std::all_of(members.begin(), members.end(), [](const Member& member) { return member.out(); });
+}
+
+bool Generation::any_left() const {
+  return std::any_of(members.begin(), members.end(),
+                     [](const Member& member) { return member.gone || member.left; });
+}
+
+bool Generation::any_waits() const {
+  return std::any_of(members.begin(), members.end(), [](const Member& member) { return member.waits(); });
+}
+
+int Generation::usable() const {
+  return static_cast<int>(
+      std::count_if(members.begin(), members.end(), [](const Member& member) { return member.usable(); }));
+}
+
+bool Generation::agreed() const {
+  return std::all_of(members.begin(), members.end(),
+                     [](const Member& member) { return member.left && member.left->agreed(); });
+}
+
+bool Generation::checkpointed() const {
+  return std::any_of(members.begin(), members.end(),
+                     [](const Member& member) { return member.left && member.left->checkpointed(); });
 }
 
 bool Generation::completed() const {
@@ -73,9 +99,14 @@ std::optional<Evidence> judge_exit(const Member& member, const v1::ProcessExit& 
   Evidence evidence{Evidence::Kind::kTrainerExit, member.rank, "", who(member) + " ", true};
   if (exit.signal() != 0) {
     if (exit.signal() == SIGKILL && member.kill_sent) return std::nullopt;
-    evidence.reason = "TrainerKilled";
+    evidence.reason = exit.out_of_memory() ? "OutOfMemory" : "TrainerKilled";
     evidence.message += "was ended by " + signal_name(exit.signal());
-    if (exit.signal() == SIGKILL) evidence.message += ", which nobody here sent: perhaps out of memory";
+    if (exit.out_of_memory()) {
+      evidence.message += " of the kernel: out of memory";
+    } else if (exit.signal() == SIGKILL && !member.injected) {
+      evidence.message += ", which nobody here sent: perhaps out of memory";
+    }
+    if (member.injected) evidence.message += "; a fault was injected";
   } else if (member.finish && member.finish->outcome() == v1::OUTCOME_FAILED) {
     return std::nullopt;  // said already, and better
   } else if (exit.exit_code() != 0) {
@@ -95,9 +126,23 @@ std::optional<Evidence> judge_exit(const Member& member, const v1::ProcessExit& 
 std::optional<Evidence> judge_finish(const Member& member, const v1::FinishReport& finish) {
   if (finish.outcome() != v1::OUTCOME_FAILED) return std::nullopt;
   const bool consequence = is_consequence(finish.reason());
-  return Evidence{consequence ? Evidence::Kind::kCollective : Evidence::Kind::kTrainerFailure, member.rank,
+  return Evidence{consequence ? Evidence::Kind::kCollective : Evidence::Kind::kTrainerFailure,
+                  member.rank,
                   finish.reason().empty() ? "TrainerFailed" : finish.reason(),
-                  who(member) + " failed: " + finish.message(), consequence || is_passing(finish.reason())};
+                  who(member) + " failed: " + finish.message(),
+                  consequence || is_passing(finish.reason()),
+                  !consequence};
+}
+
+std::optional<Evidence> judge_left(const Member& member, const v1::LeftReport& left) {
+  if (left.agreed() || member.abandon_sent || left.reason() == "Abandoned") return std::nullopt;
+  const bool diverged = left.reason() == "ReplicaDiverged";
+  return Evidence{diverged ? Evidence::Kind::kTrainerFailure : Evidence::Kind::kCollective,
+                  member.rank,
+                  left.reason().empty() ? "CollectiveFailed" : left.reason(),
+                  who(member) + " left its group: " + left.message(),
+                  true,
+                  false};
 }
 
 Evidence worker_lost(const Member& member, const std::string& how) {
@@ -106,7 +151,7 @@ Evidence worker_lost(const Member& member, const std::string& how) {
 
 Evidence trainer_silent(const Member& member, std::chrono::milliseconds silence) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence).count();
-  return {Evidence::Kind::kTrainerSilent, member.rank, "TrainerSilent",
+  return {Evidence::Kind::kHang, member.rank, "TrainerSilent",
           who(member) + " gave no sign of life for " + std::to_string(seconds) + " s", true};
 }
 

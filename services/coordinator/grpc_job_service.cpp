@@ -140,6 +140,40 @@ grpc::ServerUnaryReactor* GrpcJobService::CancelJob(grpc::CallbackServerContext*
   });
 }
 
+grpc::ServerUnaryReactor* GrpcJobService::PauseJob(grpc::CallbackServerContext* context,
+                                                   const v1::PauseJobRequest* request,
+                                                   v1::PauseJobResponse* response) {
+  return answer(context, [&] {
+    const int grace = request->has_grace_seconds() ? request->grace_seconds() : kDefaultGraceSeconds;
+    *response->mutable_job() = coordinator_.pause(request->id(), std::chrono::seconds(grace));
+  });
+}
+
+grpc::ServerUnaryReactor* GrpcJobService::ResumeJob(grpc::CallbackServerContext* context,
+                                                    const v1::ResumeJobRequest* request,
+                                                    v1::ResumeJobResponse* response) {
+  return answer(context, [&] {
+    *response->mutable_job() =
+        coordinator_.resume(request->id(), request->has_workers() ? &request->workers() : nullptr);
+  });
+}
+
+grpc::ServerUnaryReactor* GrpcJobService::InjectFault(grpc::CallbackServerContext* context,
+                                                      const v1::InjectFaultRequest* request,
+                                                      v1::InjectFaultResponse* response) {
+  if (!coordinator_.inject_allowed()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish({grpc::StatusCode::PERMISSION_DENIED,
+                     "fault injection is off: start mdgen-coordinator with --allow_inject"});
+    return reactor;
+  }
+  return answer(context, [&] {
+    const Injected injected = coordinator_.inject(request->id(), request->rank(), request->fault());
+    response->set_worker_id(injected.worker_id);
+    response->set_generation(injected.generation);
+  });
+}
+
 grpc::ServerWriteReactor<v1::StreamLogsResponse>* GrpcJobService::StreamLogs(
     grpc::CallbackServerContext* context, const v1::StreamLogsRequest* request) {
   return new LogStream(context, *request, coordinator_);  // deletes itself in OnDone, as reactors do

@@ -14,6 +14,7 @@ namespace mdgen::coordinator {
 namespace {
 
 constexpr const char* kJson = "application/json";
+constexpr const char* kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 // How long a silent connection may hold one of the few threads, and with it the server's end.
 constexpr std::chrono::seconds kClientPatience{1};
 
@@ -106,6 +107,9 @@ void HttpServer::route(Coordinator& coordinator) {
        })},
   };
   for (const auto& [pattern, handler] : routes) server_->Get(pattern, handler);
+  server_->Get("/metrics", [&coordinator](const httplib::Request&, httplib::Response& response) {
+    response.set_content(coordinator.metrics(), kPrometheus);
+  });
   server_->set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
     if (request.method == "GET" || request.method == "HEAD")
       return httplib::Server::HandlerResponse::Unhandled;

@@ -1,6 +1,7 @@
 // All that the coordinator knows of one job: what was asked for (desired) apart from what is (observed).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -11,16 +12,19 @@
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/manifest.pb.h"
 #include "services/coordinator/generation.h"
+#include "services/coordinator/hang.h"
 #include "services/coordinator/progress.h"
+#include "services/coordinator/recovery_log.h"
+#include "services/coordinator/restart_policy.h"
 #include "services/coordinator/scheduler.h"
 
 namespace mdgen::coordinator {
 
 struct Desired {
-  enum class Goal { kRun, kCancel };
+  enum class Goal { kRun, kCancel, kPause };  // their numbers are stored
   Goal goal = Goal::kRun;
-  std::chrono::seconds grace{60};         // of a cancel; 0: kill at once
-  std::optional<Clock::Steady> deadline;  // of a cancel: then the trainers are killed
+  std::chrono::seconds grace{60};         // of a cancel or pause; 0: kill at once
+  std::optional<Clock::Steady> deadline;  // likewise: then the trainers are killed
 };
 
 // What validation found.
@@ -36,14 +40,6 @@ struct Examination {
   std::string worker_id;
   std::int64_t attempt = 0;
   std::string received;  // parts of a serialized v1::Preflight
-};
-
-// Failures in a row without progress.
-struct FailureStreak {
-  std::string reason;          // of the last
-  std::int64_t best_step = 0;  // the highest step reached before it
-  int same_reason = 0;
-  int any_reason = 0;
 };
 
 struct JobRecord {
@@ -65,7 +61,18 @@ struct JobRecord {
   int earlier_attempts = 0;              // by earlier jobs in the same run folder
   std::int64_t best_step = 0;            // the highest ever reported
   FailureStreak streak;
+  PoisonWatch poison;
   std::string restart_cause;  // why the newest generation was opened; empty for the first
+  std::optional<Clock::Steady> retry_at;  // of a back-off
+  // What failed before the newest generation opened, for evidence that comes late.
+  std::optional<Generation> previous;
+  RecoveryClock recovery;
+  Measured measured;
+  std::optional<Clock::Steady> timeouts_shown;
+  Clock::Steady resized_at{};     // when the newest generation opened
+  std::optional<int> cap;         // of the next generation's members
+  Clock::Steady left_alone_until{};  // nobody takes its workers before, after a checkpoint that failed
+  std::optional<Verdict> remark;  // what RUNNING says next, in place of "Started"
 
   Pace pace;
   ledger::Writer ledger;
@@ -76,19 +83,33 @@ struct JobRecord {
   const std::string& id() const { return job.id(); }
   v1::JobState state() const { return job.state(); }
   bool cancelling() const { return desired.goal == Desired::Goal::kCancel; }
+  bool pausing() const { return desired.goal == Desired::Goal::kPause; }
+  v1::GenerationId generation_id() const {  // of the newest
+    v1::GenerationId id;
+    id.set_job_id(job.id());
+    id.set_generation(generation->number);
+    return id;
+  }
   bool has_open_generation() const { return generation && generation->open; }
   bool examined_by_worker() const { return job.spec().data().preflight() == "worker"; }
   bool wants_examiner() const {
     return state() == v1::JOB_STATE_VALIDATING && examined_by_worker() && !validating && !examination;
   }
-  bool wants_workers() const {
-    if (cancelling() || has_open_generation()) return false;
-    return wants_examiner() || state() == v1::JOB_STATE_QUEUED || state() == v1::JOB_STATE_RECOVERING;
+  bool wants_workers(Clock::Steady now) const {
+    if (desired.goal != Desired::Goal::kRun && state() != v1::JOB_STATE_VALIDATING) return false;
+    if (state() != v1::JOB_STATE_RECOVERING)
+      return !cancelling() && !has_open_generation() &&
+             (wants_examiner() || state() == v1::JOB_STATE_QUEUED);
+    return !has_open_generation() ||
+           (generation->concluded && generation->all_out() && (!retry_at || now >= *retry_at));
   }
-  Want want() const {
-    if (wants_examiner()) return {id(), 1, 1};
-    return {id(), job.spec().workers().min(), job.spec().workers().max()};
+  // The most members that its next generation may have.
+  int most_workers() const {
+    const int max = job.spec().workers().max();
+    return cap ? std::clamp(*cap, job.spec().workers().min(), max) : max;
   }
+  // Of workers that it does not have yet.
+  Want want() const;
   void mark(Unsaved what) {
     if (what > unsaved) unsaved = what;
   }

@@ -75,7 +75,15 @@ int main(int argc, char** argv) {
   app.add_option("--tls_key", access.key, "its private key");
   app.add_option("--token_file", access.token,
                  "holds the token that every call must carry (default: as for --tls_cert)");
+  app.add_flag("--allow_inject,--allow-inject", options.allow_inject,
+               "let mdgenctl inject harm running jobs, for tests");
+  double grow_interval = 60.0;
+  app.add_option("--grow_interval,--grow-interval", grow_interval,
+                 "seconds between two changes of a job's workers")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  options.grow_interval = std::chrono::milliseconds(static_cast<std::int64_t>(grow_interval * 1000.0));
   allow_descriptors();
   try {
     set_access(options, access);

@@ -2,44 +2,26 @@
 
 #include <algorithm>
 
-namespace mdgen::coordinator {
-namespace {
+#include "services/coordinator/reconcile_parts.h"
 
-using Actions = std::vector<Action>;
+namespace mdgen::coordinator {
+namespace decide {
+
 using std::chrono::milliseconds;
 
-template <typename Predicate>
-std::vector<int> ranks_where(const Generation& generation, Predicate&& predicate) {
-  std::vector<int> ranks;
-  for (const Member& member : generation.members)
-    if (!member.over() && predicate(member)) ranks.push_back(member.rank);
-  return ranks;
-}
-
-// Once: it reaches everybody who is not over.
 void kill_rest(const Generation& generation, Actions& actions) {
   if (generation.killed_at) return;
   actions.emplace_back(
-      KillTrainers{ranks_where(generation, [](const Member& member) { return !member.kill_sent; })});
+      KillTrainers{ranks_where(generation, [](const Member& member) { return !member.kill_sent; }), true});
 }
 
-// A collective error alone says that a peer is gone, not which: its end is awaited for a moment, so that our
-// own kill does not hide it.
-bool cause_known(Clock::Steady now, const Generation& generation, const EngineOptions& options) {
-  return generation.cause()->kind != Evidence::Kind::kCollective ||
-         now - *generation.failed_at >= options.cause_wait;
-}
-
-// All ends are known, or were waited for long enough.
 bool ended(Clock::Steady now, const Generation& generation, const EngineOptions& options) {
   return generation.all_over() || (generation.killed_at && now - *generation.killed_at >= options.exit_wait);
 }
 
-// No member can apply another step: a collective needs everyone, so one confirmed end will do; without any,
-// the lease decides.
 bool fenced(Clock::Steady now, const Generation& generation, const EngineOptions& options) {
   const auto lease = std::chrono::duration_cast<milliseconds>(options.lease * options.lease_margin);
-  return generation.any_gone() || now - generation.lease_granted >= lease;
+  return generation.concluded || generation.any_left() || now - generation.lease_granted >= lease;
 }
 
 std::string at_step(const JobRecord& record) {
@@ -55,163 +37,139 @@ void renew_lease(Clock::Steady now, const Generation& generation, const EngineOp
   if (now - generation.lease_granted >= options.lease / 3) actions.emplace_back(RenewLease{});
 }
 
-std::string validated_text(const v1::Job& job) {
-  const std::string weights =
-      job.checkpoint().empty() ? "the initial weights" : "the weights of " + job.checkpoint();
-  return job.has_val_loss() ? weights + " have val_loss " + std::to_string(job.val_loss())
-                            : weights + " were validated";
-}
-
-void finish_completed(const JobRecord& record, Actions& actions) {
+void fail(const std::string& reason, const std::string& message, Actions& actions) {
   actions.emplace_back(CloseGeneration{});
-  const v1::Job& job = record.job;
-  if (job.spec().loop().validate()) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_SUCCEEDED, "Validated", validated_text(job)});
-    return;
-  }
-  if (!job.checkpoint().empty() && job.checkpoint_step() >= job.total_steps()) {
-    actions.emplace_back(
-        ChangeState{v1::JOB_STATE_SUCCEEDED, "Completed",
-                    "all " + std::to_string(job.total_steps()) +
-                        " steps are done and the last checkpoint is verified: " + job.checkpoint()});
-    return;
-  }
-  const std::string message =
-      "the trainers completed without a verified checkpoint of step " + std::to_string(job.total_steps());
-  if (record.state() == v1::JOB_STATE_CANCELLING) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", message});
-  } else {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, "NoFinalCheckpoint", message});
+  actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, reason, message});
+}
+
+namespace {
+
+std::string departure_reason(Departure departure) {
+  switch (departure) {
+    case Departure::kGrow:
+      return "WorkersAdded";
+    case Departure::kShrink:
+      return "WorkersReclaimed";
+    default:
+      return "WorkerLeaves";
   }
 }
 
-void begin_cancel(const JobRecord& record, Actions& actions) {
+void begin_pause(const JobRecord& record, Actions& actions) {
   const bool kill = record.desired.grace.count() == 0;
-  actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLING, "CancelRequested",
-                                   kill ? "killing the trainers"
-                                        : "the trainers write a checkpoint and leave, within " +
-                                              std::to_string(record.desired.grace.count()) + " s"});
+  const std::string how =
+      kill ? "killing the trainers"
+           : "the trainers write a checkpoint and leave, within " +
+                 std::to_string(record.desired.grace.count()) + " s";
+  actions.emplace_back(ChangeState{v1::JOB_STATE_PAUSING, "PauseRequested", how});
+  const Generation& generation = *record.generation;
   if (kill) {
-    kill_rest(*record.generation, actions);
-  } else {
+    kill_rest(generation, actions);
+  } else if (!generation.broken_up) {
     actions.emplace_back(StopTrainers{
-        ranks_where(*record.generation, [](const Member& member) { return !member.stop_sent; })});
+        ranks_where(generation, [](const Member& member) { return !member.out(); }), true, true});
   }
 }
 
-void reconcile_failed(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
-                      Actions& actions) {
+void become_running(const JobRecord& record, Actions& actions) {
   const Generation& generation = *record.generation;
-  const Evidence& cause = *generation.cause();
-  if (!cause_known(now, generation, options) && !generation.all_over()) return;
-  if (cause.restartable && record.state() != v1::JOB_STATE_RECOVERING) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_RECOVERING, cause.reason, cause.message});
-  }
-  kill_rest(generation, actions);
-  if (!ended(now, generation, options)) return;
-  if (!cause.restartable) {
-    actions.emplace_back(CloseGeneration{true});
-    actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, cause.reason, cause.message});
-    return;
-  }
-  if (!fenced(now, generation, options)) {
-    actions.emplace_back(
-        Explain{cause.reason, cause.message + "; no trainer's end is confirmed: the next generation waits "
-                                              "until the lease has ended"});
-    return;
-  }
-  actions.emplace_back(CloseGeneration{true});
-  const FailureStreak streak = extend(record.streak, cause.reason, record.best_step);
-  if (streak.same_reason > options.max_restarts_same_cause ||
-      streak.any_reason > options.max_restarts_without_progress) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, cause.reason,
-                                     cause.message + "; given up after " +
-                                         std::to_string(streak.any_reason - 1) +
-                                         " restarts without progress"});
-  } else {
-    actions.emplace_back(Explain{cause.reason, cause.message});
-  }
-}
-
-void reconcile_cancelling(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
-                          Actions& actions) {
-  const Generation& generation = *record.generation;
-  if (generation.completed()) return finish_completed(record, actions);
-  const bool failed = generation.cause() != nullptr;
-  if (failed || (record.desired.deadline && now >= *record.desired.deadline)) kill_rest(generation, actions);
-  if (!ended(now, generation, options)) return renew_lease(now, generation, options, actions);
-  actions.emplace_back(CloseGeneration{});
-  std::string message = "cancelled " + at_step(record);
-  if (failed) message += "; while stopping: " + generation.cause()->message;
-  if (!generation.all_over()) message += "; the end of some trainers is not confirmed";
-  actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", std::move(message)});
+  const std::string message = "generation " + std::to_string(generation.number) + " of " +
+                              std::to_string(generation.members.size()) + " workers goes on from step " +
+                              std::to_string(record.job.step());
+  actions.emplace_back(record.remark ? ChangeState{v1::JOB_STATE_RUNNING, record.remark->reason,
+                                                   record.remark->message + "; " + message}
+                                     : ChangeState{v1::JOB_STATE_RUNNING, "Started", message});
 }
 
 void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
                        Actions& actions) {
   const Generation& generation = *record.generation;
   if (record.cancelling()) return begin_cancel(record, actions);
-  if (generation.cause() != nullptr) return reconcile_failed(now, record, options, actions);
-  if (record.state() == v1::JOB_STATE_STARTING && generation.members[0].started) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_RUNNING, "Started",
-                                     "generation " + std::to_string(generation.number) + " of " +
-                                         std::to_string(generation.members.size()) +
-                                         " workers goes on from step " + std::to_string(record.job.step())});
+  if (generation.cause() != nullptr) return reconcile_failed(now, record, {}, options, actions);
+  if (record.state() == v1::JOB_STATE_STARTING && generation.members[0].started)
+    become_running(record, actions);
+  if (record.state() == v1::JOB_STATE_RUNNING) {
+    if (generation.completed()) return finish_completed(record, actions);
+    if (generation.departure && generation.all_out()) {
+      actions.emplace_back(ChangeState{v1::JOB_STATE_RECOVERING, departure_reason(*generation.departure),
+                                       "all trainers have left generation " +
+                                           std::to_string(generation.number) + " " + at_step(record)});
+      return;
+    }
+    if (record.pausing()) return begin_pause(record, actions);
   }
-  if (record.state() == v1::JOB_STATE_RUNNING && generation.completed())
-    return finish_completed(record, actions);
   renew_lease(now, generation, options, actions);
 }
 
-void reconcile_validating(const JobRecord& record, const std::vector<std::string>& offer, Actions& actions) {
+void reconcile_validating(const JobRecord& record, const Offer& offer, Actions& actions) {
   if (record.cancelling()) {
     if (record.examination) actions.emplace_back(StopExamination{});
     actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled while validating"});
   } else if (record.wants_examiner()) {
-    if (!offer.empty()) actions.emplace_back(Examine{offer[0]});
+    if (offer && !offer->empty()) actions.emplace_back(Examine{offer->front()});
   } else if (!record.validating && !record.examination) {
     actions.emplace_back(BuildManifest{});
   }
 }
 
-void reconcile_waiting(const JobRecord& record, const std::vector<std::string>& offer, Actions& actions) {
+void reconcile_waiting(const JobRecord& record, const Offer& offer, Actions& actions) {
   if (record.cancelling()) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled " + at_step(record)});
-    return;
+  } else if (record.pausing() && record.state() == v1::JOB_STATE_QUEUED) {
+    actions.emplace_back(ChangeState{v1::JOB_STATE_PAUSED, "Paused", "paused " + at_step(record)});
+  } else if (offer && !offer->empty()) {
+    actions.emplace_back(OpenGeneration{seat(nullptr, *offer, 0)});
+    actions.emplace_back(ChangeState{v1::JOB_STATE_STARTING, "WorkersAssigned",
+                                     std::to_string(offer->size()) + " trainers are starting"});
   }
-  if (offer.empty()) return;
-  actions.emplace_back(OpenGeneration{offer});
-  actions.emplace_back(ChangeState{v1::JOB_STATE_STARTING, "WorkersAssigned",
-                                   std::to_string(offer.size()) + " trainers are starting"});
+}
+
+void reconcile_paused(const JobRecord& record, Actions& actions) {
+  if (record.cancelling()) {
+    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled " + at_step(record)});
+  } else if (!record.pausing()) {
+    actions.emplace_back(ChangeState{v1::JOB_STATE_QUEUED, "Resumed", "goes on " + at_step(record)});
+  }
+}
+
+void reconcile_recovering(Clock::Steady now, const JobRecord& record, const Offer& offer,
+                          const EngineOptions& options, Actions& actions) {
+  if (!record.has_open_generation()) return reconcile_waiting(record, offer, actions);
+  if (record.cancelling()) return begin_cancel(record, actions);
+  if (record.pausing()) return begin_pause(record, actions);
+  if (record.generation->cause() != nullptr) return reconcile_failed(now, record, offer, options, actions);
+  reconcile_changed(now, record, offer, options, actions);
 }
 
 }  // namespace
+}  // namespace decide
 
-std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,
-                              const std::vector<std::string>& offer, const EngineOptions& options) {
-  Actions actions;
+std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const Offer& offer,
+                              const EngineOptions& options) {
+  decide::Actions actions;
   switch (record.state()) {
     case v1::JOB_STATE_VALIDATING:
-      reconcile_validating(record, offer, actions);
+      decide::reconcile_validating(record, offer, actions);
       break;
     case v1::JOB_STATE_QUEUED:
-      reconcile_waiting(record, offer, actions);
+      decide::reconcile_waiting(record, offer, actions);
       break;
     case v1::JOB_STATE_STARTING:
     case v1::JOB_STATE_RUNNING:
-      reconcile_running(now, record, options, actions);
+      decide::reconcile_running(now, record, options, actions);
       break;
     case v1::JOB_STATE_RECOVERING:
-      if (!record.has_open_generation()) {
-        reconcile_waiting(record, offer, actions);
-      } else if (record.cancelling()) {
-        begin_cancel(record, actions);
-      } else {
-        reconcile_failed(now, record, options, actions);
-      }
+      decide::reconcile_recovering(now, record, offer, options, actions);
+      break;
+    case v1::JOB_STATE_PAUSING:
+    case v1::JOB_STATE_CHECKPOINTING:
+      decide::reconcile_leaving(now, record, options, actions);
+      break;
+    case v1::JOB_STATE_PAUSED:
+      decide::reconcile_paused(record, actions);
       break;
     case v1::JOB_STATE_CANCELLING:
-      reconcile_cancelling(now, record, options, actions);
+      decide::reconcile_cancelling(now, record, options, actions);
       break;
     default:
       break;
@@ -219,15 +177,13 @@ std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record,
   return actions;
 }
 
-FailureStreak extend(const FailureStreak& streak, const std::string& reason, std::int64_t best_step) {
-  FailureStreak next = streak;
-  if (best_step > streak.best_step) next.same_reason = next.any_reason = 0;
-  if (reason != streak.reason) next.same_reason = 0;
-  next.reason = reason;
-  next.best_step = std::max(best_step, streak.best_step);
-  ++next.same_reason;
-  ++next.any_reason;
-  return next;
+Bounds bounds_of(const JobRecord& record) {
+  const v1::JobSpec& spec = record.job.spec();
+  const double scale = spec.recovery().has_timeout_scale() ? spec.recovery().timeout_scale() : 1.0;
+  const bool steady_validations = spec.loop().inference_batches() == 0 || spec.loop().designability_freq() <= 1;
+  const int world_size = record.generation ? static_cast<int>(record.generation->members.size()) : 1;
+  return bounds(record.measured, world_size, scale, record.generation && record.generation->stepped,
+                steady_validations);
 }
 
 }  // namespace mdgen::coordinator

@@ -4,28 +4,63 @@
 
 namespace mdgen::coordinator {
 
+namespace {
+
+// Free workers, in order; some are taken out of their turn.
+class FreeList {
+ public:
+  explicit FreeList(const std::vector<std::string>& free) : free_(free), taken_(free.size()), left_(free.size()) {}
+
+  int left() const { return static_cast<int>(left_); }
+  bool take(const std::string& worker) {
+    const auto found = std::find(free_.begin(), free_.end(), worker);
+    if (found == free_.end()) return false;
+    return mark(static_cast<std::size_t>(found - free_.begin()));
+  }
+  const std::string& take_next() {
+    while (!mark(next_)) ++next_;
+    return free_[next_];
+  }
+
+ private:
+  bool mark(std::size_t index) {
+    if (taken_[index]) return false;
+    taken_[index] = true;
+    --left_;
+    return true;
+  }
+
+  const std::vector<std::string>& free_;
+  std::vector<bool> taken_;
+  std::size_t left_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
 std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool) {
   std::map<std::string, std::vector<std::string>> given;
-  auto next = pool.free.begin();
+  FreeList free(pool.free);
   for (const Want& want : wants) {
-    const int left = static_cast<int>(pool.free.end() - next);
-    if (want.min > pool.total) continue;
-    if (want.min > left) break;
-    const int count = std::min(want.max, left);
-    given[want.job_id].assign(next, next + count);
-    next += count;
+    if (!want.feasible(pool.total)) continue;
+    if (want.min > free.left()) break;
+    const auto count = static_cast<std::size_t>(std::max(0, std::min(want.max, free.left())));
+    std::vector<std::string>& workers = given[want.job_id];
+    for (const std::string& worker : want.prefer)
+      if (workers.size() < count && free.take(worker)) workers.push_back(worker);
+    while (workers.size() < count) workers.push_back(free.take_next());
   }
   return given;
 }
 
 bool can_give(const std::vector<Want>& wants, const PoolSize& size) {
   const auto first =
-      std::find_if(wants.begin(), wants.end(), [&](const Want& want) { return want.min <= size.total; });
-  return first != wants.end() && size.free > 0 && first->min <= size.free;
+      std::find_if(wants.begin(), wants.end(), [&](const Want& want) { return want.feasible(size.total); });
+  return first != wants.end() && (size.free > 0 || first->min == 0) && first->min <= size.free;
 }
 
 std::string waiting_reason(const Want& want, const PoolSize& size) {
-  return want.min > size.total ? "Unsatisfiable" : "WaitingForWorkers";
+  return !want.feasible(size.total) ? "Unsatisfiable" : "WaitingForWorkers";
 }
 
 std::string waiting_message(const Want& want, const PoolSize& size) {

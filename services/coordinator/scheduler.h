@@ -11,13 +11,21 @@ namespace mdgen::coordinator {
 
 struct Want {
   std::string job_id;
-  int min = 1;
+  int min = 1;  // 0: it has enough, and goes on with what it gets
   int max = 1;
+  int held = 0;    // workers that it has already
+  int former = 0;  // and had before
+  std::vector<std::string> prefer{};
+  int priority = 0;
+  bool queued = false;  // it has no workers, and goes by its priority
+
+  // Whether the whole pool could serve it.
+  bool feasible(int total) const { return min + held <= total; }
 };
 
 struct Pool {
   std::vector<std::string> free;  // worker ids, in the order of their registration
-  int total = 0;                  // connected workers, busy ones included
+  int total = 0;                  // connected workers that do not drain, busy ones included
 };
 
 struct PoolSize {

@@ -15,6 +15,7 @@
 #include "services/coordinator/grpc_job_service.h"
 #include "services/coordinator/grpc_worker_service.h"
 #include "services/coordinator/http_server.h"
+#include "services/coordinator/step_samples.h"
 #include "services/coordinator/store.h"
 #include "services/coordinator/validator.h"
 
@@ -77,6 +78,9 @@ class ServerImpl final : public Server {
     CoordinatorOptions settings;
     settings.engine.worker_lost_after = options.worker_lost_after;
     settings.engine.reconnect_grace = options.reconnect_grace;
+    settings.engine.grow_interval = options.grow_interval;
+    settings.engine.step_samples = step_samples;
+    settings.allow_inject = options.allow_inject;
     settings.run_roots = options.run_roots;
     return std::make_unique<Coordinator>(
         std::move(settings), std::move(store), epoch, clock,

@@ -24,6 +24,8 @@ struct ServerOptions {
   std::vector<std::filesystem::path> run_roots;  // run folders must lie below one of them; empty: anywhere
   std::chrono::milliseconds worker_lost_after{5000};
   std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
+  std::chrono::milliseconds grow_interval{60000};    // between changes of a job's workers
+  bool allow_inject = false;                         // fault injection
 };
 
 // Thread-safe.

@@ -14,7 +14,7 @@
 namespace mdgen::coordinator {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kSchemaVersion = 4;
 constexpr long kLustreMagic = 0x0BD00BD0;
 constexpr long kFuseMagic = 0x65735546;
 
@@ -24,12 +24,12 @@ CREATE TABLE IF NOT EXISTS jobs (
   id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, request_id TEXT NOT NULL, job BLOB NOT NULL,
   desired INTEGER NOT NULL, grace_seconds INTEGER NOT NULL, plan_digest TEXT NOT NULL,
   last_generation INTEGER NOT NULL, earlier_attempts INTEGER NOT NULL, best_step INTEGER NOT NULL,
-  streak_reason TEXT NOT NULL, streak_step INTEGER NOT NULL, streak_same INTEGER NOT NULL,
-  streak_any INTEGER NOT NULL, restart_cause TEXT NOT NULL) STRICT;
+  streak_step INTEGER NOT NULL, streak_failures INTEGER NOT NULL, restart_cause TEXT NOT NULL,
+  poison_step INTEGER NOT NULL DEFAULT -1, poison_times INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS manifests (job_id TEXT PRIMARY KEY REFERENCES jobs, manifest BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS generations (
   job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, open INTEGER NOT NULL,
-  PRIMARY KEY (job_id, number)) STRICT;
+  concluded INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job_id, number)) STRICT;
 CREATE TABLE IF NOT EXISTS members (
   job_id TEXT NOT NULL REFERENCES jobs, generation INTEGER NOT NULL, rank INTEGER NOT NULL,
   worker_id TEXT NOT NULL, incarnation TEXT NOT NULL, host TEXT NOT NULL, device TEXT NOT NULL,
@@ -113,6 +113,17 @@ Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_
     database_.run("UPDATE meta SET value = 3 WHERE key = 'schema_version'");
     version = 3;
   }
+  if (version == 3) {  // survivors were killed, and a step could not be poison
+    for (const char* change :
+         {"ALTER TABLE jobs DROP COLUMN streak_reason", "ALTER TABLE jobs DROP COLUMN streak_same",
+          "ALTER TABLE jobs RENAME COLUMN streak_any TO streak_failures",
+          "ALTER TABLE jobs ADD COLUMN poison_step INTEGER NOT NULL DEFAULT -1",
+          "ALTER TABLE jobs ADD COLUMN poison_times INTEGER NOT NULL DEFAULT 0",
+          "ALTER TABLE generations ADD COLUMN concluded INTEGER NOT NULL DEFAULT 0",
+          "UPDATE meta SET value = 4 WHERE key = 'schema_version'"})
+      database_.run(change);
+    version = 4;
+  }
   if (version != kSchemaVersion)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + " has schema version " +
                                                     std::to_string(version) + "; this program knows " +
@@ -126,25 +137,25 @@ std::vector<JobRecord> Store::load() {
   std::vector<JobRecord> records;
   Statement rows = database_.prepare(
       "SELECT id, job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, "
-      "best_step, "
-      "streak_reason, streak_step, streak_same, streak_any, restart_cause FROM jobs ORDER BY ordinal");
+      "best_step, streak_step, streak_failures, restart_cause, poison_step, poison_times FROM jobs "
+      "ORDER BY ordinal");
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
     const std::string id = rows.text();
     if (!record.job.ParseFromString(rows.text()))
       throw Error(ErrorCode::kDataLoss, "the store holds a job that cannot be read: " + id);
     record.request_id = rows.text();
-    record.desired.goal = rows.number() == 0 ? Desired::Goal::kRun : Desired::Goal::kCancel;
+    record.desired.goal = static_cast<Desired::Goal>(rows.number());
     record.desired.grace = std::chrono::seconds(rows.number());
     record.plan_digest = rows.text();
     record.last_generation = rows.number();
     record.earlier_attempts = static_cast<int>(rows.number());
     record.best_step = rows.number();
-    record.streak.reason = rows.text();
     record.streak.best_step = rows.number();
-    record.streak.same_reason = static_cast<int>(rows.number());
-    record.streak.any_reason = static_cast<int>(rows.number());
+    record.streak.failures = static_cast<int>(rows.number());
     record.restart_cause = rows.text();
+    record.poison.step = rows.number();
+    record.poison.times = static_cast<int>(rows.number());
     if (is_final(record.state())) continue;
     load_generation(record);
     record.ledger = ledger::Writer(ledger::position_of(ledger(id, 0, -1)));
@@ -154,19 +165,21 @@ std::vector<JobRecord> Store::load() {
 
 void Store::load_generation(JobRecord& record) {
   record.manifest = manifest(record.id());
-  Statement attempts = database_.prepare("SELECT rank, COUNT(*) FROM members WHERE job_id = ? GROUP BY rank");
+  Statement attempts =
+      database_.prepare("SELECT rank, MAX(attempt) FROM members WHERE job_id = ? GROUP BY rank");
   attempts.bind(record.id());
   while (attempts.step()) {
     const int rank = static_cast<int>(attempts.number());
-    record.attempts[rank] = static_cast<int>(attempts.number());
+    record.attempts[rank] = static_cast<int>(attempts.number()) - record.earlier_attempts;
   }
   Statement newest =
-      database_.prepare("SELECT number, open FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
+      database_.prepare("SELECT number, open, concluded FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
   newest.bind(record.id());
   if (!newest.step()) return;
   Generation generation;
   generation.number = newest.number();
   generation.open = newest.number() != 0;
+  generation.concluded = newest.number() != 0;
   Statement members = database_.prepare(
       "SELECT rank, worker_id, incarnation, host, device, attempt FROM members WHERE job_id = ? AND "
       "generation = ? "
@@ -202,22 +215,22 @@ void Store::save(const std::vector<const JobRecord*>& records) {
 void Store::save_job(const JobRecord& record) {
   Statement row = database_.prepare(
       "INSERT INTO jobs VALUES (?1, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs), ?2, ?3, ?4, ?5, ?6, "
-      "?7, ?8, ?9, "
-      "?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, grace_seconds = ?5, "
-      "plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, streak_reason = ?10, "
-      "streak_step = ?11, streak_same = ?12, streak_any = ?13, restart_cause = ?14");
+      "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, "
+      "grace_seconds = ?5, plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, "
+      "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14");
   row.bind(record.id()).bind(record.request_id).bind_blob(record.job.SerializeAsString());
-  row.bind(record.cancelling() ? 1 : 0).bind(record.desired.grace.count()).bind(record.plan_digest);
+  row.bind(static_cast<std::int64_t>(record.desired.goal)).bind(record.desired.grace.count()).bind(record.plan_digest);
   row.bind(record.last_generation).bind(record.earlier_attempts).bind(record.best_step);
-  row.bind(record.streak.reason).bind(record.streak.best_step).bind(record.streak.same_reason);
-  row.bind(record.streak.any_reason).bind(record.restart_cause);
+  row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
+  row.bind(record.poison.step).bind(record.poison.times);
   row.execute();
 }
 
 void Store::save_generation(const JobRecord& record) {
   const Generation& generation = *record.generation;
-  Statement row = database_.prepare("INSERT OR REPLACE INTO generations VALUES (?, ?, ?)");
+  Statement row = database_.prepare("INSERT OR REPLACE INTO generations VALUES (?, ?, ?, ?)");
   row.bind(record.id()).bind(generation.number).bind(generation.open ? 1 : 0);
+  row.bind(generation.concluded ? 1 : 0);
   row.execute();
   Statement stored = database_.prepare("SELECT COUNT(*) FROM members WHERE job_id = ? AND generation = ?");
   stored.bind(record.id()).bind(generation.number);

@@ -1,6 +1,7 @@
 #include "services/coordinator/worker_registry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -45,6 +46,7 @@ void WorkerRegistry::remove(const std::string& id) {
   by_incarnation_.erase(worker.identity.incarnation());
   by_slot_.erase(slot(worker.identity));
   free_.erase(worker.order);
+  if (worker.draining) --draining_;
   workers_.erase(found);
 }
 
@@ -57,7 +59,7 @@ void WorkerRegistry::occupy(Worker& worker, const v1::GenerationId& id, int rank
 void WorkerRegistry::release(Worker& worker) {
   worker.busy.reset();
   worker.rank = -1;
-  if (!worker.examining) free_[worker.order] = worker.id;
+  free_if_idle(worker);
 }
 
 void WorkerRegistry::give_examination(Worker& worker, const std::string& job_id, std::int64_t attempt) {
@@ -67,7 +69,17 @@ void WorkerRegistry::give_examination(Worker& worker, const std::string& job_id,
 
 void WorkerRegistry::end_examination(Worker& worker) {
   worker.examining.reset();
-  if (!worker.busy) free_[worker.order] = worker.id;
+  free_if_idle(worker);
+}
+
+void WorkerRegistry::drain(Worker& worker) {
+  if (std::exchange(worker.draining, true)) return;
+  ++draining_;
+  free_.erase(worker.order);
+}
+
+void WorkerRegistry::free_if_idle(const Worker& worker) {
+  if (!worker.busy && !worker.examining && !worker.draining) free_[worker.order] = worker.id;
 }
 
 Worker* WorkerRegistry::find(const std::string& id) {
@@ -104,7 +116,7 @@ std::vector<std::string> WorkerRegistry::silent(Clock::Steady now, std::chrono::
 
 Pool WorkerRegistry::pool() const {
   Pool pool;
-  pool.total = static_cast<int>(workers_.size());
+  pool.total = size().total;
   for (const auto& [order, id] : free_) pool.free.push_back(id);
   return pool;
 }

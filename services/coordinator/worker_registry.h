@@ -29,6 +29,7 @@ struct Worker {
     std::int64_t attempt = 0;
   };
   std::optional<Examining> examining;
+  bool draining = false;  // it will leave, and gets no more work
 };
 
 // No call but all(), silent(), forgive() and pool() grows with the number of workers.
@@ -49,12 +50,15 @@ class WorkerRegistry {
   void release(Worker& worker);
   void give_examination(Worker& worker, const std::string& job_id, std::int64_t attempt);
   void end_examination(Worker& worker);
+  void drain(Worker& worker);
 
   // `pause` was ours: it counts as nobody's silence.
   void forgive(std::chrono::nanoseconds pause);
   // Ids of those whose last beat is older than `limit`.
   std::vector<std::string> silent(Clock::Steady now, std::chrono::milliseconds limit) const;
-  PoolSize size() const { return {static_cast<int>(free_.size()), static_cast<int>(workers_.size())}; }
+  PoolSize size() const {
+    return {static_cast<int>(free_.size()), static_cast<int>(workers_.size()) - draining_};
+  }
   Pool pool() const;
 
  private:
@@ -62,7 +66,10 @@ class WorkerRegistry {
   std::unordered_map<std::string, std::string> by_incarnation_;  // ids, as below
   std::unordered_map<std::string, std::string> by_slot_;         // GPUs
   std::map<std::int64_t, std::string> free_;                     // by the order of registration
+  void free_if_idle(const Worker& worker);
+
   std::int64_t next_order_ = 0;
+  int draining_ = 0;
 };
 
 }  // namespace mdgen::coordinator

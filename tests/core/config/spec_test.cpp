@@ -253,6 +253,18 @@ TEST(Check, Combinations) {
   EXPECT_NO_THROW(resolve(minimal_spec(), "/b"));
 }
 
+TEST(Check, RestartOn_NamesKindsThatThereAre) {
+  for (const char* fine : {"all", "none", "hang", "killed, worker_lost"}) {
+    JobSpec spec = minimal_spec();
+    apply_flags(spec, std::vector<std::string>{"--restart_on", fine});
+    EXPECT_NO_THROW(resolve(spec, "/b")) << fine;
+  }
+  for (const char* wrong : {"hang,never", "all,hang", "none,all"})
+    EXPECT_THAT(resolve_error(ErrorCode::kInvalidArgument, {"--restart_on", wrong}),
+                AllOf(HasSubstr("recovery.restart_on names"), HasSubstr("out_of_memory")))
+        << wrong;
+}
+
 TEST(Check, NamesAllThatIsWrongAtOnce) {
   const std::string text = resolve_error(ErrorCode::kInvalidArgument,
                                          {"--run_name", "..", "--embed_dim", "7", "--determinism", "strict"});

@@ -46,17 +46,14 @@ TEST(Pace, IsTheMeanOfTheLastSteps) {
   EXPECT_DOUBLE_EQ(pace.seconds_per_step(), 0.5);
 }
 
-TEST(FailureStreak, CountsTheSameCauseUntilThereIsProgress) {
-  FailureStreak streak = extend({}, "TrainerKilled", 5);
-  EXPECT_EQ(streak.same_reason, 1);
-  streak = extend(streak, "TrainerKilled", 5);
-  EXPECT_EQ(streak.same_reason, 2);
-  streak = extend(streak, "WorkerLost", 5);
-  EXPECT_EQ(streak.same_reason, 1);
-  EXPECT_EQ(streak.any_reason, 3);
-  streak = extend(streak, "WorkerLost", 6);
-  EXPECT_EQ(streak.same_reason, 1);
-  EXPECT_EQ(streak.any_reason, 1);
+TEST(FailureStreak, CountsUntilThereIsProgress) {
+  FailureStreak streak = extend(FailureStreak{}, 5);
+  EXPECT_EQ(streak.failures, 1);
+  streak = extend(streak, 5);
+  streak = extend(streak, 4);
+  EXPECT_EQ(streak.failures, 3);
+  streak = extend(streak, 6);
+  EXPECT_EQ(streak.failures, 1);
 }
 
 Member member(int rank) {
@@ -145,7 +142,7 @@ TEST(Reconcile, DoesNothingWithoutNews) {
   EXPECT_TRUE(reconcile(Clock::Steady{}, record, {}, {}).empty());
   record.job.set_state(v1::JOB_STATE_SUCCEEDED);
   record.desired.goal = Desired::Goal::kCancel;
-  EXPECT_TRUE(reconcile(Clock::Steady{}, record, {"w1"}, {}).empty());
+  EXPECT_TRUE(reconcile(Clock::Steady{}, record, Offer({"w1"}), {}).empty());
 }
 
 }  // namespace

@@ -27,11 +27,8 @@ class MemoryStore : public JobStore {
       record.generation_unsaved = record.manifest_unsaved = record.validating = false;
       record.examination.reset();
       record.examinations = 0;
-      if (record.generation) {
-        record.generation->evidence.clear();
-        record.generation->failed_at.reset();
-        record.generation->killed_at.reset();
-      }
+      if (record.generation) record.generation = stored_part(*record.generation);
+      forget_unstored(record);
       records.push_back(std::move(record));
     }
     return records;
@@ -72,6 +69,33 @@ class MemoryStore : public JobStore {
   int saves = 0;
 
  private:
+  static Generation stored_part(const Generation& generation) {
+    Generation stored;
+    stored.number = generation.number;
+    stored.open = generation.open;
+    stored.concluded = generation.concluded;
+    for (const Member& member : generation.members) {
+      Member& kept = stored.members.emplace_back();
+      kept.rank = member.rank;
+      kept.attempt = member.attempt;
+      kept.worker_id = member.worker_id;
+      kept.incarnation = member.incarnation;
+      kept.host = member.host;
+      kept.device = member.device;
+    }
+    return stored;
+  }
+  static void forget_unstored(JobRecord& record) {
+    record.retry_at.reset();
+    record.previous.reset();
+    record.recovery = {};
+    record.measured = {};
+    record.cap.reset();
+    record.remark.reset();
+    record.desired.deadline.reset();
+    record.timeouts_shown.reset();
+  }
+
   std::vector<std::string> order_;
   std::map<std::string, JobRecord> records_;
   std::map<std::string, ledger::Records> ledgers_;
@@ -89,12 +113,13 @@ struct World {
     engine->tick(now());
     flush();
   }
-  // Everybody who is here keeps beating meanwhile.
+  // Everybody who is here keeps beating meanwhile, and every trainer makes progress.
   void pass_with_beats(std::chrono::milliseconds time) {
     for (std::chrono::milliseconds passed{0}; passed < time; passed += std::chrono::milliseconds(1000)) {
       for (const Worker* worker : engine->workers()) {
         v1::Beat beat;
         beat.set_phase(v1::TRAINER_PHASE_COMPUTE);
+        beat.set_step(steady.count());
         engine->beat(now(), worker->id, beat);
       }
       pass(std::chrono::milliseconds(1000));
@@ -190,6 +215,16 @@ struct World {
       if (message->has_start()) return message->start();
     return {};
   }
+  int abandons(const std::string& worker) {
+    return static_cast<int>(std::count_if(inbox[worker].begin(), inbox[worker].end(),
+                                          [](const auto& message) { return message.has_abandon(); }));
+  }
+  // The newest order that is not a kill; null without.
+  const v1::StopOrder* order(const std::string& worker) {
+    for (auto message = inbox[worker].rbegin(); message != inbox[worker].rend(); ++message)
+      if (message->has_stop() && !message->stop().kill()) return &message->stop().order();
+    return nullptr;
+  }
   int stops(const std::string& worker, bool kill) {
     return static_cast<int>(std::count_if(
         inbox[worker].begin(), inbox[worker].end(),
@@ -239,6 +274,22 @@ struct World {
     report.mutable_finished()->set_outcome(outcome);
     report.mutable_finished()->set_reason(reason);
     report.mutable_finished()->set_message(message);
+    say(worker, report);
+  }
+  // It has left its generation, and waits.
+  void left(const std::string& worker, std::int64_t applied, const std::string& reason = "Abandoned") {
+    auto report = event(worker);
+    report.mutable_left()->set_applied(applied);
+    report.mutable_left()->set_resident(true);
+    report.mutable_left()->set_reason(reason);
+    say(worker, report);
+  }
+  void left_agreed(const std::string& worker, std::int64_t applied, bool checkpointed = false) {
+    auto report = event(worker);
+    report.mutable_left()->set_applied(applied);
+    report.mutable_left()->set_resident(true);
+    report.mutable_left()->set_agreed(true);
+    report.mutable_left()->set_checkpointed(checkpointed);
     say(worker, report);
   }
   void exit(const std::string& worker, int code, int signal = 0, const std::string& last_line = "") {

@@ -32,14 +32,17 @@ TEST(Recovery, ACrashedTrainerIsFollowedByANewGeneration) {
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
   EXPECT_EQ(run.job(run.id).reason(), "TrainerKilled");
   EXPECT_THAT(run.job(run.id).message(), HasSubstr("rank 1 said this"));
-  EXPECT_EQ(run.stops(run.a, true), 1) << "the survivor is killed";
-  EXPECT_EQ(run.assignment(run.a).id().generation(), 1) << "its end is awaited";
-  run.exit(run.a, 0, 9);
+  EXPECT_EQ(run.stops(run.a, true), 0);
+  EXPECT_EQ(run.abandons(run.a), 1) << "the survivor lives on";
+  EXPECT_EQ(run.assignment(run.a).id().generation(), 1) << "its leaving is awaited";
+  run.left(run.a, 10);
 
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING);
   EXPECT_EQ(run.job(run.id).restarts(), 1);
   EXPECT_EQ(run.assignment(run.a).id().generation(), 2);
-  EXPECT_EQ(run.assignment(run.a).attempt(), 2);
+  EXPECT_EQ(run.assignment(run.a).attempt(), 1) << "the same process and log";
+  EXPECT_EQ(run.assignment(run.b).rank(), 1) << "a new process of the same worker";
+  EXPECT_EQ(run.assignment(run.b).attempt(), 2);
   EXPECT_TRUE(run.assignment(run.a).require_checkpoint());
   EXPECT_EQ(run.store.load()[0].generation->number, 2) << "stored before it was announced";
 
@@ -63,19 +66,52 @@ TEST(Recovery, BeforeAnyCheckpointItStartsOverAndDoesNotRequireOne) {
   EXPECT_DOUBLE_EQ(run.job(run.id).first_loss(), 1.0);
 }
 
-TEST(Recovery, GivesUpAfterThreeRestartsWithTheSameCauseAndNoProgress) {
-  Running run(1);
-  for (int restart = 1; restart <= 3; ++restart) {
-    run.exit(run.a, 0, 6);
+TEST(Recovery, AStepThatKillsThreeTimesIsPoisonAndNamed) {
+  World world;
+  world.options.step_samples = [](const v1::JobSpec&, const v1::JobManifest&, std::int64_t step) {
+    return "virtual sample 7 (4ake_A) of step " + std::to_string(step);
+  };
+  world.restart();
+  world.steady += world.options.reconnect_grace;
+  const std::string a = world.agent("i0");
+  const std::string id = world.queued(World::spec("run", 1, 1));
+  world.started(a);
+  world.steps(a, 1, 10);
+  for (const int pause : {0, 1}) {
+    world.exit(a, 0, 6);
+    world.pass_with_beats(seconds(pause));
+    ASSERT_EQ(world.state(id), v1::JOB_STATE_STARTING);
+    world.started(a, 8);
+    world.steps(a, 9, 10);
+  }
+  world.exit(a, 0, 6);
+  EXPECT_EQ(world.state(id), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(world.job(id).reason(), "PoisonStep");
+  EXPECT_THAT(world.job(id).message(), HasSubstr("step 10 has ended a trainer's process 3 times"));
+  EXPECT_THAT(world.job(id).message(), HasSubstr("virtual sample 7 (4ake_A) of step 10"));
+}
+
+TEST(Recovery, GivesUpAfterTenRestartsWithoutProgress) {
+  Running run(2);
+  for (int restart = 1; restart <= 10; ++restart) {
+    run.left(run.a, 10, "CollectiveFailed");
+    run.left(run.b, 10, "CollectiveFailed");
+    run.pass_with_beats(seconds(61));
     ASSERT_EQ(run.state(run.id), v1::JOB_STATE_STARTING) << restart;
     EXPECT_EQ(run.job(run.id).restarts(), restart);
-    run.started(run.a, 0);
-    run.steps(run.a, 1, 10);
+    run.started(run.a, 10);
   }
-  run.exit(run.a, 0, 6);
+  run.left(run.a, 10, "CollectiveFailed");
+  run.left(run.b, 10, "CollectiveFailed");
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING) << "what they hold is written first";
+  ASSERT_NE(run.order(run.a), nullptr);
+  EXPECT_TRUE(run.order(run.a)->checkpoint());
+  run.checkpoint(run.a, 10);
+  run.exit(run.a, 0);
+  run.exit(run.b, 0);
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_FAILED);
-  EXPECT_THAT(run.job(run.id).message(), HasSubstr("3 restarts without progress"));
-  EXPECT_EQ(run.job(run.id).reason(), "TrainerKilled");
+  EXPECT_THAT(run.job(run.id).message(), HasSubstr("10 restarts without progress"));
+  EXPECT_EQ(run.job(run.id).checkpoint_step(), 10);
 }
 
 TEST(Recovery, ProgressStartsTheCountAgain) {
@@ -92,6 +128,7 @@ TEST(Recovery, ProgressStartsTheCountAgain) {
 TEST(Recovery, ATrainersOwnErrorIsNotTriedAgain) {
   Running run;
   run.finish(run.a, v1::OUTCOME_FAILED, "DataLoss", "a.npy is truncated");
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RUNNING) << "it is not to be restarted";
   EXPECT_EQ(run.stops(run.b, true), 1);
   run.exit(run.a, 1);
   run.exit(run.b, 0, 9);
@@ -100,23 +137,19 @@ TEST(Recovery, ATrainersOwnErrorIsNotTriedAgain) {
   EXPECT_THAT(run.job(run.id).message(), HasSubstr("a.npy is truncated"));
 }
 
-TEST(Recovery, ACollectiveErrorWaitsForItsCause) {
+TEST(Recovery, ACollectiveErrorIsActedOnAtOnceAndExplainedLater) {
   Running run;
-  run.finish(run.a, v1::OUTCOME_FAILED, "Unavailable", "all_reduce: peer closed");
-  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RUNNING);
-  EXPECT_EQ(run.stops(run.b, true), 0);
-  run.exit(run.b, 0, 9);
-  EXPECT_EQ(run.job(run.id).reason(), "TrainerKilled") << "the peer's end explains it";
-  run.exit(run.a, 1);
-  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING);
-}
-
-TEST(Recovery, ACollectiveErrorAloneIsActedOnAfterAMoment) {
-  Running run;
-  run.finish(run.a, v1::OUTCOME_FAILED, "Unavailable", "all_reduce: timed out");
-  run.pass_with_beats(seconds(2));
+  run.left(run.a, 10, "CollectiveFailed");
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
-  EXPECT_EQ(run.stops(run.b, true), 1);
+  EXPECT_EQ(run.job(run.id).reason(), "CollectiveFailed");
+  EXPECT_EQ(run.abandons(run.b), 1);
+  run.exit(run.b, 0, 9);
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING);
+  ASSERT_EQ(run.job(run.id).recoveries_size(), 1);
+  EXPECT_EQ(run.job(run.id).recoveries(0).reason(), "TrainerKilled") << "the peer's end explains it";
+  EXPECT_EQ(run.job(run.id).recoveries(0).rank(), 1);
+  const auto& transitions = run.job(run.id).transitions();
+  EXPECT_EQ(transitions[transitions.size() - 2].reason(), "TrainerKilled");
 }
 
 TEST(Recovery, ASilentAgentIsLostAfterFiveSeconds) {
@@ -130,8 +163,8 @@ TEST(Recovery, ASilentAgentIsLostAfterFiveSeconds) {
   EXPECT_EQ(run.dropped, std::vector{run.b});
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
   EXPECT_EQ(run.job(run.id).reason(), "WorkerLost");
-  run.exit(run.a, 0, 9);
-  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING) << "one confirmed end proves that no step can follow";
+  run.left(run.a, 10);
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING) << "one that has left proves that no step can follow";
   EXPECT_EQ(run.assignment(run.a).world_size(), 1) << "it shrinks to what is there";
 }
 
@@ -152,9 +185,10 @@ TEST(Recovery, BelowMinItWaitsForAWorker) {
   const std::string id = world.queued(World::spec("run", 2, 2));
   world.started(a);
   world.lose(b);
-  world.exit(a, 0, 9);
+  world.left(a, 0);
   EXPECT_EQ(world.state(id), v1::JOB_STATE_RECOVERING);
   EXPECT_EQ(world.job(id).reason(), "WorkerLost");
+  EXPECT_THAT(world.job(id).message(), HasSubstr("1 of at least 2 workers"));
   const std::string c = world.agent("i2");
   EXPECT_EQ(world.state(id), v1::JOB_STATE_STARTING);
   EXPECT_EQ(world.assignment(c).rank(), 1);
@@ -181,20 +215,33 @@ TEST(Recovery, AnAgentThatComesBackWithoutItsTrainerConfirmsTheEnd) {
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING);
 }
 
-TEST(Recovery, AnAgentThatComesBackWithALostTrainerMustKillIt) {
+// Both still hold what they had: the one that was cut off comes back before the others went on without it.
+TEST(Recovery, AnAgentThatComesBackInTimeIsASurvivor) {
   Running run;
   run.lose(run.b);
   v1::Register again = World::identity("i1");
-  again.add_running()->set_job_id(run.id);
-  again.mutable_running(0)->set_generation(1);
+  *again.add_running() = run.event(run.a).id();
+  EXPECT_EQ(run.agent(again), run.b);
+  EXPECT_EQ(run.abandons(run.b), 1);
+  run.left(run.a, 10);
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING) << "it has not left yet";
+  run.left(run.b, 10);
+  EXPECT_EQ(run.assignment(run.b).id().generation(), 2);
+  EXPECT_EQ(run.assignment(run.b).attempt(), 1);
+}
+
+TEST(Recovery, AnAgentThatComesBackTooLateMustKillItsTrainer) {
+  Running run;
+  v1::Register again = World::identity("i1");
+  *again.add_running() = run.event(run.a).id();
+  run.lose(run.b);
+  run.left(run.a, 10);
+  ASSERT_EQ(run.assignment(run.a).id().generation(), 2);
+  EXPECT_EQ(run.assignment(run.a).world_size(), 1);
   const std::string b = run.agent(again);
   EXPECT_EQ(run.stops(b, true), 1);
-  run.exit(run.a, 0, 9);
-  ASSERT_EQ(run.assignment(run.a).id().generation(), 2);
-  EXPECT_EQ(run.assignment(run.a).world_size(), 1)
-      << "the other is not free before its old trainer has ended";
   const std::string next = run.queued(World::spec("next", 1, 1));
-  EXPECT_EQ(run.state(next), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(run.state(next), v1::JOB_STATE_QUEUED) << "not free before its old trainer has ended";
   v1::TrainerEvent ended;
   *ended.mutable_id() = again.running(0);
   ended.set_rank(1);
@@ -210,24 +257,6 @@ TEST(Recovery, GoodbyeConfirmsTheEnd) {
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
   run.agent("i1");
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_STARTING);
-}
-
-TEST(Recovery, KilledTrainersAreAwaitedForFiveSeconds) {
-  World world;
-  world.steady += world.options.reconnect_grace;
-  for (const char* incarnation : {"i0", "i1", "i2"}) world.agent(incarnation);
-  const std::string id = world.queued(World::spec("run", 1, 3));
-  const auto workers = world.engine->workers();
-  const std::string a = workers[0]->id;
-  const std::string b = workers[1]->id;
-  world.started(a);
-  world.exit(b, 1);
-  world.exit(a, 0, 9);
-  world.pass_with_beats(seconds(4));
-  EXPECT_EQ(world.state(id), v1::JOB_STATE_RECOVERING) << "rank 2 has not confirmed";
-  world.pass_with_beats(seconds(1));
-  EXPECT_EQ(world.state(id), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(world.job(id).workers(), 2) << "the one that is not free is left out";
 }
 
 TEST(Recovery, ASilentTrainerIsHung) {
@@ -410,7 +439,7 @@ TEST(Restart, WhoDoesNotComeBackInTimeIsLost) {
   run.pass_with_beats(seconds(2));
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RECOVERING);
   EXPECT_EQ(run.job(run.id).reason(), "WorkerLost");
-  EXPECT_EQ(run.stops(run.a, true), 1);
+  EXPECT_EQ(run.abandons(run.a), 1);
 }
 
 TEST(Restart, ATrainerThatEndedMeanwhileIsWaitedForThenLost) {
@@ -431,14 +460,15 @@ TEST(Restart, AGenerationThatWasFormingIsDropped) {
   world.restart();
   EXPECT_EQ(world.state(id), v1::JOB_STATE_RECOVERING);
   world.agent(running_agent("i0", id, 1));
-  ASSERT_EQ(world.stops(a, true), 1);
-  v1::TrainerEvent gone;
-  gone.mutable_id()->set_job_id(id);
-  gone.mutable_id()->set_generation(1);
-  gone.mutable_exited()->set_signal(9);
-  world.say(a, gone);
+  ASSERT_EQ(world.abandons(a), 1);
+  v1::TrainerEvent left;
+  left.mutable_id()->set_job_id(id);
+  left.mutable_id()->set_generation(1);
+  left.mutable_left()->set_reason("Abandoned");
+  world.say(a, left);
   EXPECT_EQ(world.state(id), v1::JOB_STATE_STARTING);
   EXPECT_EQ(world.assignment(a).id().generation(), 2);
+  EXPECT_EQ(world.assignment(a).attempt(), 1) << "its process is kept";
 }
 
 TEST(Restart, ACancelGoesOn) {

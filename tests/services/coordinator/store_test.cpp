@@ -34,7 +34,8 @@ JobRecord sample_record(const std::string& id) {
   record.last_generation = 4;
   record.earlier_attempts = 2;
   record.best_step = 90;
-  record.streak = {"TrainerKilled", 80, 1, 2};
+  record.streak = {80, 2};
+  record.poison = {88, 1};
   record.restart_cause = "TrainerKilled";
   Generation& generation = record.generation.emplace();
   generation.number = 4;
@@ -84,17 +85,18 @@ TEST(Store, KeepsEverythingOfALiveJob) {
   EXPECT_EQ(read.last_generation, 4);
   EXPECT_EQ(read.earlier_attempts, 2);
   EXPECT_EQ(read.best_step, 90);
-  EXPECT_EQ(read.streak.reason, "TrainerKilled");
   EXPECT_EQ(read.streak.best_step, 80);
-  EXPECT_EQ(read.streak.same_reason, 1);
-  EXPECT_EQ(read.streak.any_reason, 2);
+  EXPECT_EQ(read.streak.failures, 2);
+  EXPECT_EQ(read.poison.step, 88);
+  EXPECT_EQ(read.poison.times, 1);
   EXPECT_EQ(read.restart_cause, "TrainerKilled");
   ASSERT_TRUE(read.has_open_generation());
   ASSERT_EQ(read.generation->members.size(), 2U);
   EXPECT_EQ(read.generation->members[1].worker_id, "w1");
   EXPECT_EQ(read.generation->members[1].incarnation, "i1");
   EXPECT_EQ(read.generation->members[1].attempt, 4);
-  EXPECT_EQ(read.attempts.at(1), 1);
+  EXPECT_EQ(read.attempts.at(1), 2) << "the highest, less those of earlier jobs";
+  EXPECT_FALSE(read.generation->concluded);
   EXPECT_EQ(read.ledger.last_step(), 51);
   EXPECT_EQ(texts(store.ledger("a", 0, -1)), texts(written.ledger.pending()));
   EXPECT_EQ(store.ledger("a", 2, 1).size(), 1U);
@@ -124,12 +126,56 @@ TEST(Store, ASkippedStepsRowNamesItsSamples) {
   EXPECT_EQ(bad.text(), R"([[9,"2ake_A","2ake_A_R1.npy: a coordinate is not finite"]])");
 }
 
+TEST(Store, KnowsThatAGenerationIsOverAndWhatIsWanted) {
+  testing::TempDir folder;
+  Store store(folder.path());
+  JobRecord written = sample_record("a");
+  written.generation->concluded = true;
+  written.generation_unsaved = true;
+  written.desired = {Desired::Goal::kPause, std::chrono::seconds(9), {}};
+  store.save({&written});
+  const auto records = store.load();
+  EXPECT_TRUE(records[0].generation->concluded);
+  EXPECT_TRUE(records[0].pausing());
+  EXPECT_EQ(records[0].desired.grace, std::chrono::seconds(9));
+}
+
+void back_to_version_3(Database& database) {
+  for (const char* change :
+       {"ALTER TABLE jobs DROP COLUMN poison_step", "ALTER TABLE jobs DROP COLUMN poison_times",
+        "ALTER TABLE jobs RENAME COLUMN streak_failures TO streak_any",
+        "ALTER TABLE jobs ADD COLUMN streak_reason TEXT NOT NULL DEFAULT 'TrainerKilled'",
+        "ALTER TABLE jobs ADD COLUMN streak_same INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE generations DROP COLUMN concluded",
+        "UPDATE meta SET value = 3 WHERE key = 'schema_version'"})
+    database.run(change);
+}
+
+TEST(Store, AFolderOfTheThirdVersionIsTakenOver) {
+  testing::TempDir folder;
+  const JobRecord written = sample_record("a");
+  Store(folder.path()).save({&written});
+  {
+    Database old(folder / "coordinator.db");
+    back_to_version_3(old);
+  }
+  Store store(folder.path());
+  const JobRecord read = std::move(store.load()[0]);
+  EXPECT_EQ(read.streak.failures, 2);
+  EXPECT_EQ(read.poison.step, -1);
+  EXPECT_FALSE(read.generation->concluded);
+  const JobRecord more = sample_record("b");
+  store.save({&more});
+  EXPECT_EQ(store.load()[1].poison.step, 88);
+}
+
 TEST(Store, AFolderOfTheFirstVersionIsTakenOver) {
   testing::TempDir folder;
   const JobRecord written = sample_record("a");
   Store(folder.path()).save({&written});
   {
     Database old(folder / "coordinator.db");
+    back_to_version_3(old);
     old.run("ALTER TABLE ledger DROP COLUMN bad_samples");
     old.run("ALTER TABLE ledger DROP COLUMN skipped_samples");
     old.run("UPDATE meta SET value = 1 WHERE key = 'schema_version'");
@@ -149,6 +195,7 @@ TEST(Store, AFolderOfTheSecondVersionIsTakenOver) {
   Store(folder.path()).save({&written});
   {
     Database old(folder / "coordinator.db");
+    back_to_version_3(old);
     old.run("DELETE FROM ledger WHERE kind = 4");
     old.run("ALTER TABLE ledger DROP COLUMN bad_samples");
     old.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");

@@ -1,0 +1,114 @@
+// Engine: what trainers report.
+#include <algorithm>
+#include <utility>
+
+#include "services/coordinator/engine.h"
+
+namespace mdgen::coordinator {
+
+void Engine::trainer_event(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
+  if (event.event_case() == v1::TrainerEvent::kExited) return on_exit(now, worker_id, event);
+  JobRecord* record = live_record(event.id());
+  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
+  if (member == nullptr || member->worker_id != worker_id) return late_event(now, worker_id, event);
+  member->last_heard = now.steady;
+  switch (event.event_case()) {
+    case v1::TrainerEvent::kStarted:
+      if (std::exchange(member->started, true)) return;  // agents repeat what may have been lost
+      if (member->rank == 0) on_started(now, *record, event.started());
+      break;
+    case v1::TrainerEvent::kStep:
+      if (member->rank == 0) on_step(now, *record, event.step());
+      return;
+    case v1::TrainerEvent::kLeft:
+      on_left(now, *record, *member, event.left());
+      break;
+    case v1::TrainerEvent::kValidation:
+      record->job.set_val_loss(event.validation().val_loss());
+      warn_of_bad_samples(record->job, "validation", event.validation().bad_samples());
+      record->mark(JobRecord::Unsaved::kProgress);
+      return;
+    case v1::TrainerEvent::kCheckpoint:
+      on_checkpoint(*record, event.checkpoint());
+      return;
+    case v1::TrainerEvent::kFinished:
+      if (member->finish) return;
+      member->finish = event.finished();
+      member->asked_at = now.steady;  // its end is due
+      if (auto evidence = judge_finish(*member, event.finished())) fail(now, *record, std::move(*evidence));
+      break;
+    default:
+      return;
+  }
+  settle(now);
+}
+
+void Engine::on_started(Now now, JobRecord& record, const v1::StartReport& report) {
+  Generation& generation = *record.generation;
+  generation.last_step = report.first_step();
+  record.job.set_step(report.first_step());
+  if (!report.checkpoint().empty()) {
+    record.job.set_checkpoint(report.checkpoint());
+    record.job.set_checkpoint_step(report.first_step());
+  }
+  for (const std::string& note : report.notes()) record.job.add_warnings(note);
+  const std::int64_t lost = record.ledger.begin(
+      generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
+      record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
+      {report.ledger().begin(), report.ledger().end()});
+  record.job.set_lost_steps(record.job.lost_steps() + lost);
+  next_started(record.job, record.recovery, now.steady, report, lost);
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+// Before a generation has started, its rank 0 may still report what a dead one had not: steps of before.
+void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
+  Generation& generation = *record.generation;
+  const bool earlier = !generation.members[0].started;
+  if (report.step() <= (earlier ? record.ledger.last_step() : generation.last_step)) return;
+  record.best_step = std::max(record.best_step, report.step());
+  record_step(record.job, record.pace, report);
+  record.ledger.step(report);
+  record.mark(JobRecord::Unsaved::kProgress);
+  if (earlier) return;
+  generation.last_step = report.step();
+  record.measured.step(report.seconds(), record.job.workers());
+  if (std::exchange(generation.stepped, true)) return;
+  record.measured.first_step(Seconds(now.steady - generation.opened_at).count());
+  if (!record.recovery.started) return;
+  first_step_done(record.job, record.recovery, now.steady);
+  recovery_totals_.add(record.job.recoveries(record.job.recoveries_size() - 1));
+  record.recovery = {};
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
+  if (!report.verified() || report.step() < record.job.checkpoint_step()) return;
+  record.job.set_checkpoint(report.folder());
+  record.job.set_checkpoint_step(report.step());
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+void Engine::on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {
+  Worker* worker = registry_.find(worker_id);
+  if (worker != nullptr && worker->busy && worker->busy->job_id() == event.id().job_id() &&
+      worker->busy->generation() == event.id().generation())
+    registry_.release(*worker);
+  JobRecord* record = live_record(event.id());
+  Member* member = record == nullptr ? nullptr : record->generation->member(event.rank());
+  if (member != nullptr && member->worker_id == worker_id) {
+    if (!member->gone) trainer_over(now, *record, *member, event.exited());
+  } else {
+    late_event(now, worker_id, event);
+  }
+  settle(now);
+}
+
+void Engine::trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit) {
+  member.gone = true;
+  member.exit_code = exit.exit_code();
+  member.signal = exit.signal();
+  if (auto evidence = judge_exit(member, exit)) fail(now, record, std::move(*evidence));
+}
+
+}  // namespace mdgen::coordinator
