@@ -1,11 +1,11 @@
-# make demo | test | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
+# make demo | test | chaos | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test demo bench-loader bench-prep bench-scale format lint clean
+.PHONY: all bootstrap configure build test demo chaos bench-loader bench-prep bench-scale format lint clean
 
 all: build
 
@@ -24,6 +24,12 @@ test: build
 
 demo: build
 	deploy/demo
+
+# A job under random faults against the same job left alone (docs/recovery.md): 16 minutes on an otherwise idle
+# machine. CHAOS="--minutes 2 --seed 7" for another one.
+chaos: build
+	deploy/bootstrap --tests
+	MDGEN_BIN_DIR=$(abspath $(BUILD)/bin) "$${MDGEN_CACHE:-$$HOME/.cache/mdgen}/oracles/bin/python" tests/chaos/chaos.py $(CHAOS)
 
 # The loader on a set of ATLAS's size (docs/data.md), on an otherwise idle machine.
 bench-loader: configure

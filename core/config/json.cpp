@@ -6,6 +6,7 @@
 
 #include <cctype>
 #include <cmath>
+#include <map>
 
 #include "core/base/error.h"
 #include "core/config/spec.h"
@@ -89,6 +90,21 @@ Json repeated(const Message& message, const FieldDescriptor* field, Unset unset)
   return list;
 }
 
+// Of a map with texts as keys.
+Json mapped(const Message& message, const FieldDescriptor* field, Unset unset) {
+  const auto& reflection = *message.GetReflection();
+  const FieldDescriptor* key = field->message_type()->map_key();
+  const FieldDescriptor* value = field->message_type()->map_value();
+  std::map<std::string, Json> sorted;
+  for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, field, i);
+    sorted[entry.GetReflection()->GetString(entry, key)] = single(entry, value, unset);
+  }
+  Json object = Json::object();
+  for (auto& [name, content] : sorted) object[name] = std::move(content);
+  return object;
+}
+
 }  // namespace
 
 Json message_to_json(const Message& message, Unset unset) {
@@ -99,7 +115,9 @@ Json message_to_json(const Message& message, Unset unset) {
     const bool is_set =
         field->is_repeated() ? reflection.FieldSize(message, field) > 0 : reflection.HasField(message, field);
     if (!is_set && unset == Unset::kLeaveOut) continue;
-    if (field->is_repeated()) {
+    if (field->is_map()) {
+      object[field->name()] = mapped(message, field, unset);
+    } else if (field->is_repeated()) {
       object[field->name()] = repeated(message, field, unset);
     } else if (!is_set && field->has_presence()) {
       object[field->name()] = nullptr;

@@ -117,17 +117,45 @@ class CommandLine {
 
   void add_job_verbs() {
     add_job_verb("status", "show one job", &status);
+    add_job_verb("describe", "show all there is to know of one job: timeouts, checkpoints, recoveries",
+                 &describe);
     add_patience(add_job_verb("watch", "follow a job until it has ended", &watch));
     CLI::App* logs_app = add_job_verb("logs", "print a rank's log", &logs);
     logs_app->add_flag("-f,--follow", options.follow, "go on until the job has ended");
     logs_app->add_option("--rank", options.rank, "whose (default: 0)")->check(at_least(0));
     logs_app->add_option("--attempt", options.attempt, "of one start of that rank only (default: all)");
     add_patience(logs_app);
-    CLI::App* cancel_app = add_job_verb("cancel", "end a job; it writes a checkpoint first", &cancel);
-    cancel_app
-        ->add_option("--grace", options.grace_seconds,
-                     "seconds for that; 0: end at once, without a checkpoint (default: 60)")
+    add_grace(add_job_verb("cancel", "end a job; it writes a checkpoint first", &cancel));
+    add_grace(add_job_verb("pause", "checkpoint a job and free its workers; it keeps its place", &pause));
+    CLI::App* resume_app = add_job_verb("resume", "queue a paused job again", &resume);
+    resume_app->add_option("--workers", options.workers, "N or MIN:MAX (default: as before)");
+    add_inject_verb();
+  }
+
+  void add_grace(CLI::App* app) {
+    app->add_option("--grace", options.grace_seconds,
+                    "seconds for the checkpoint; 0: end at once, without one (default: 60)")
         ->check(at_least(0));
+  }
+
+  void add_inject_verb() {
+    CLI::App* app = add_job_verb("inject", "break a rank on purpose", &inject);
+    app->add_option("fault", options.fault, "kill, hang, slow, corrupt-checkpoint or partition")
+        ->required()
+        ->check(CLI::IsMember({"kill", "hang", "slow", "corrupt-checkpoint", "partition"}));
+    app->add_option("--rank", options.rank, "whose (default: 0)")->check(at_least(0));
+    app->add_option("--seconds", options.seconds,
+                    "hang: until it goes on (default: never); slow: more for each step; partition: how long")
+        ->check(at_least(0));
+    app->add_option("--steps", options.steps, "slow: for so many steps (default: for good)")
+        ->check(at_least(0));
+    app->footer(
+        "Refused unless the coordinator was started with --allow_inject.\n"
+        "mdgenctl inject j1 --rank 2 kill             SIGKILL to the trainer\n"
+        "mdgenctl inject j1 hang --seconds 30         SIGSTOP, SIGCONT later\n"
+        "mdgenctl inject j1 slow --seconds 0.5 --steps 20\n"
+        "mdgenctl inject j1 partition --seconds 8     agent and trainer lose all connections\n"
+        "mdgenctl inject j1 corrupt-checkpoint        a byte of the newest one is flipped");
   }
 
   void add_checkpoint_verbs() {

@@ -52,6 +52,16 @@ Row row_of(const v1::Job& job, std::chrono::system_clock::time_point now) {
           job.has_created_at() ? duration_text(std::max(0.0, age)) : "-"};
 }
 
+// The newest one, shortly.
+std::string recovery_text(const v1::Job& job) {
+  if (job.recoveries().empty()) return "";
+  const v1::Recovery& last = job.recoveries(job.recoveries_size() - 1);
+  const auto count = std::max<std::int64_t>(job.recovery_count(), job.recoveries_size());
+  const std::string how =
+      last.complete() ? fmt::format("in {:.2f} s from {}", last.total_seconds(), last.source()) : "under way";
+  return fmt::format("{}, the last {}: {}", count, how, reason_text(last.reason(), last.message()));
+}
+
 }  // namespace
 
 std::string state_name(v1::JobState state) {
@@ -105,6 +115,7 @@ std::string status_text(const v1::Job& job) {
   add_line(text, "loss", loss_text(job));
   add_line(text, "workers", std::to_string(job.workers()));
   add_line(text, "restarts", std::to_string(job.restarts()));
+  add_line(text, "recoveries", recovery_text(job));
   if (job.lost_steps() > 0) add_line(text, "lost steps", std::to_string(job.lost_steps()));
   if (job.bad_samples() > 0) add_line(text, "bad samples", std::to_string(job.bad_samples()));
   add_line(text, "checkpoint", job.checkpoint());

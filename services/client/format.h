@@ -4,6 +4,7 @@
 #include <chrono>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/config/json.h"
 #include "mdgen/v1/job_service.pb.h"
@@ -27,6 +28,13 @@ std::string outcome_text(const v1::Job& job);
 
 // Everything about one job, a line a fact.
 std::string status_text(const v1::Job& job);
+
+// A table, a row a recovery with its timeline in seconds, below each its cause: until all had left (ABORT),
+// the wait for workers, until the group stood (JOIN), all were equal (HEAL), the first step was done (STEP).
+std::string recoveries_text(const v1::Job& job);
+
+// Everything that status_text says and what is waited for, which checkpoints there are, what was recovered.
+std::string describe_text(const v1::Job& job, const std::vector<std::string>& checkpoints);
 
 // A table, a row a job; "no jobs" when there is none.
 std::string list_text(const v1::ListJobsResponse& jobs, std::chrono::system_clock::time_point now);

@@ -85,6 +85,24 @@ class GrpcJobApi : public JobApi {
     return std::move(*call<v1::CancelJobResponse>(&v1::JobService::Stub::CancelJob, request).mutable_job());
   }
 
+  v1::Job pause(const std::string& id, std::optional<int> grace_seconds) override {
+    v1::PauseJobRequest request;
+    request.set_id(id);
+    if (grace_seconds) request.set_grace_seconds(*grace_seconds);
+    return std::move(*call<v1::PauseJobResponse>(&v1::JobService::Stub::PauseJob, request).mutable_job());
+  }
+
+  v1::Job resume(const std::string& id, const std::optional<v1::WorkerRange>& workers) override {
+    v1::ResumeJobRequest request;
+    request.set_id(id);
+    if (workers) *request.mutable_workers() = *workers;
+    return std::move(*call<v1::ResumeJobResponse>(&v1::JobService::Stub::ResumeJob, request).mutable_job());
+  }
+
+  v1::InjectFaultResponse inject(const v1::InjectFaultRequest& request) override {
+    return call<v1::InjectFaultResponse>(&v1::JobService::Stub::InjectFault, request);
+  }
+
   void stream_logs(const v1::StreamLogsRequest& request,
                    const std::function<bool(const v1::StreamLogsResponse&)>& take) override {
     grpc::ClientContext context;

@@ -19,6 +19,10 @@ class JobApi {
   virtual v1::Job get(const std::string& id) = 0;
   virtual v1::ListJobsResponse list(const v1::ListJobsRequest& request) = 0;
   virtual v1::Job cancel(const std::string& id, std::optional<int> grace_seconds) = 0;
+  virtual v1::Job pause(const std::string& id, std::optional<int> grace_seconds) = 0;
+  // `workers`: the new range; nothing: as before.
+  virtual v1::Job resume(const std::string& id, const std::optional<v1::WorkerRange>& workers) = 0;
+  virtual v1::InjectFaultResponse inject(const v1::InjectFaultRequest& request) = 0;
   // Calls `take` with each piece until the stream ends or `take` returns false.
   virtual void stream_logs(const v1::StreamLogsRequest& request,
                            const std::function<bool(const v1::StreamLogsResponse&)>& take) = 0;

@@ -12,20 +12,6 @@
 namespace mdgen::client {
 namespace {
 
-void print_job(const v1::Job& job, const Options& options, std::ostream& out, const std::string& table) {
-  switch (options.output) {
-    case Output::kTable:
-      out << table;
-      break;
-    case Output::kJson:
-      out << config::job_to_json(job).dump(2) << '\n';
-      break;
-    case Output::kYaml:
-      out << yaml_text(config::job_to_json(job));
-      break;
-  }
-}
-
 bool is_host_and_port(const std::string& address) {
   const std::size_t colon = address.rfind(':');
   return colon != std::string::npos && colon > 0 && colon + 1 < address.size();
@@ -45,6 +31,20 @@ v1::ListJobsResponse list_all(JobApi& api, int limit) {
 }
 
 }  // namespace
+
+void print_job(const v1::Job& job, const Options& options, std::ostream& out, const std::string& table) {
+  switch (options.output) {
+    case Output::kTable:
+      out << table;
+      break;
+    case Output::kJson:
+      out << config::job_to_json(job).dump(2) << '\n';
+      break;
+    case Output::kYaml:
+      out << yaml_text(config::job_to_json(job));
+      break;
+  }
+}
 
 std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& world) {
   const std::string& address = options.address.empty() ? world.default_address : options.address;
@@ -93,12 +93,6 @@ ExitCode list(const Options& options, const Surroundings& world) {
   }
   const config::Json json = config::Json::parse(config::jobs_json(jobs));
   world.out << (options.output == Output::kJson ? json.dump(2) + "\n" : yaml_text(json));
-  return kExitOk;
-}
-
-ExitCode cancel(const Options& options, const Surroundings& world) {
-  const v1::Job job = open_api(options, world)->cancel(options.job, options.grace_seconds);
-  print_job(job, options, world.out, job.id() + " " + state_name(job.state()) + "\n");
   return kExitOk;
 }
 

@@ -30,6 +30,10 @@ struct Options {
   int rank = 0;
   std::optional<int> attempt;
   std::optional<int> grace_seconds;
+  std::string workers;  // resume: "N" or "MIN:MAX"; empty: as before
+  std::string fault;    // inject: kill, hang, …
+  std::optional<double> seconds;
+  std::int64_t steps = 0;
   int limit = 100;
   bool markdown = false;
   std::string out;              // checkpoints export: a file; import: a folder
@@ -51,7 +55,11 @@ ExitCode watch(const Options& options, const Surroundings& world);
 ExitCode status(const Options& options, const Surroundings& world);
 ExitCode list(const Options& options, const Surroundings& world);
 ExitCode logs(const Options& options, const Surroundings& world);
+ExitCode describe(const Options& options, const Surroundings& world);
 ExitCode cancel(const Options& options, const Surroundings& world);
+ExitCode pause(const Options& options, const Surroundings& world);
+ExitCode resume(const Options& options, const Surroundings& world);
+ExitCode inject(const Options& options, const Surroundings& world);
 // options.job: a job, a run folder, a folder of checkpoints or one of them.
 ExitCode list_checkpoints(const Options& options, const Surroundings& world);
 // Reads every byte. kExitFailed when one is bad, or when there is none.
@@ -80,6 +88,9 @@ std::filesystem::path named_folder(const Options& options, const Surroundings& w
 // A connection to options.address, else to world.default_address. Throws UsageError without either, and for a
 // certificate or token that cannot be used.
 std::unique_ptr<JobApi> open_api(const Options& options, const Surroundings& world);
+
+// As `table`, or the job as JSON or YAML.
+void print_job(const v1::Job& job, const Options& options, std::ostream& out, const std::string& table);
 
 // Follows a job that is known to the server, telling of it on `world.out` (as JSON: on `world.err`, and the
 // ended job on `world.out`).

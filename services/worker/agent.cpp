@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -15,9 +17,11 @@
 #include "core/base/identity.h"
 #include "core/base/log.h"
 #include "services/worker/agent_core.h"
+#include "services/worker/checkpoint_fault.h"
 #include "services/worker/coordinator_link.h"
 #include "services/worker/examiner.h"
 #include "services/worker/mailbox.h"
+#include "services/worker/out_of_memory.h"
 #include "services/worker/surroundings.h"
 #include "services/worker/trainer_process.h"
 #include "services/worker/trainer_server.h"
@@ -36,6 +40,11 @@ std::vector<std::string> own_environment() {
 std::string log_name(const v1::Assignment& assignment) {
   return "rank-" + std::to_string(assignment.rank()) + ".attempt-" + std::to_string(assignment.attempt()) +
          ".log";
+}
+
+std::string stop_reason(int number) {
+  if (number == 0) return "the agent was told to stop";
+  return std::string("the agent got SIG") + ::sigabbrev_np(number);
 }
 
 std::filesystem::path find_trainer(const AgentOptions& options) {
@@ -58,7 +67,8 @@ class AgentLoop {
         core_({.coordinator = options.coordinator,
                .beat_interval = options.beat_interval,
                .connect_timeout = options.connect_timeout,
-               .give_up_after = options.give_up_after},
+               .give_up_after = options.give_up_after,
+               .drain_timeout = options.drain_timeout},
               clock_.steady()) {
     const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
     registration_.set_device(
@@ -77,7 +87,9 @@ class AgentLoop {
       if (process_) {
         if (auto exit = process_->reap()) on_exit(std::move(*exit));
       }
-      if (stop_.requested() && !std::exchange(stop_seen_, true)) tell(StopRequested{});
+      for (auto requests = stop_.take(); requests > 0; --requests)
+        tell(StopRequested{stop_reason(stop_.number())});
+      memory_.look(clock_.steady());
       tell(Tick{});
     }
     end_trainer();
@@ -115,7 +127,7 @@ class AgentLoop {
   void wait() {
     std::array<pollfd, 3> watched{{{mailbox_.fd(), POLLIN, 0},
                                    {process_ ? process_->pidfd() : -1, POLLIN, 0},
-                                   {stop_seen_ ? -1 : stop_.fd(), POLLIN, 0}}};
+                                   {stop_.fd(), POLLIN, 0}}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(core_.wake_at() - clock_.steady());
     ::poll(watched.data(), watched.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
   }
@@ -146,15 +158,17 @@ class AgentLoop {
   void carry_out(Tell& tell) {
     if (server_) server_->send(std::move(tell.order));
   }
-  void carry_out(KillTrainer&) {
-    if (process_) process_->kill();
-  }
+  void carry_out(CutLink&) { link_.cut(); }
+  void carry_out(KillTrainer&) { signal_trainer(SIGKILL); }
+  void carry_out(SignalTrainer& fault) { signal_trainer(fault.signal); }
+  void carry_out(CorruptCheckpoint& fault) { corrupt_newest_checkpoint(fault.run_folder); }
   void carry_out(Examine& examine) { examiner_.start(examine.task); }
   void carry_out(StopExamination&) { examiner_.stop(); }
   void carry_out(Leave& leave) { status_ = leave.status; }
   void carry_out(Spawn& spawn) {
     const v1::Assignment& assignment = spawn.assignment;
     const std::uint64_t number = ++trainer_number_;
+    killed_here_ = false;
     try {
       server_ = std::make_unique<TrainerServer>(trainer_handlers(number));
       const auto environment = own_environment();
@@ -171,8 +185,15 @@ class AgentLoop {
     }
   }
 
+  void signal_trainer(int number) {
+    if (!process_) return;
+    killed_here_ = killed_here_ || number == SIGKILL;
+    process_->signal(number);
+  }
+
   void on_exit(v1::ProcessExit exit) {
     process_.reset();
+    if (!killed_here_) memory_.judge(exit, clock_.steady());
     tell(TrainerExited{std::move(exit)});
   }
 
@@ -195,7 +216,8 @@ class AgentLoop {
   std::uint64_t trainer_number_ = 0;
   std::unique_ptr<TrainerServer> server_;
   std::unique_ptr<TrainerProcess> process_;
-  bool stop_seen_ = false;
+  OutOfMemoryWatch memory_{out_of_memory_kills};
+  bool killed_here_ = false;  // the trainer, by this agent
   std::optional<int> status_;
 };
 

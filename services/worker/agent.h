@@ -24,13 +24,16 @@ struct AgentOptions {
   std::chrono::milliseconds connect_timeout{30000};
   // Leave with status 1 when the coordinator has been away for so long; 0: never.
   std::chrono::milliseconds give_up_after{0};
+  // How long the trainer may take for a checkpoint when the agent is told to stop.
+  std::chrono::milliseconds drain_timeout{60000};
   std::function<void(const std::string& worker_id)> ready;  // after the first registration
 };
 
-// Runs until `stop` is requested, the coordinator dismisses the agent, or it gives up connecting. Returns the
-// exit status: 0 after a dismissal or a stop, 1 when the coordinator was never reached or refused the agent.
-// Call from the main thread: trainers are tied to the thread that starts them. Throws Error when the options
-// make no sense (no such trainer, no such device).
+// Runs until `stop` is requested, the coordinator dismisses the agent, or it gives up connecting. At the
+// first request the trainer writes a checkpoint and leaves before the agent does; at the second all ends at
+// once. Returns the exit status: 0 after a dismissal or a stop, 1 when the coordinator was never reached or
+// refused the agent. Call from the main thread: trainers are tied to the thread that starts them. Throws
+// Error when the options make no sense (no such trainer, no such device).
 int run_agent(const AgentOptions& options, const StopSignal& stop);
 
 }  // namespace mdgen::worker

@@ -4,90 +4,32 @@
 // as the agent lives, whatever its trainer does. There is at most one trainer:
 //
 //   none -> starting (spawned) -> running (said hello, has its assignment) -> exited -> none
+//                                     |    ^
+//                                     v    | the assignment of a later generation
+//                                    waiting (has left its generation, holds its memory)
 //
-// A newer assignment kills the old trainer first and starts when that has been reaped. An exit is reported
-// once the trainer's stream has ended too, so that its last reports come before it.
+// A newer assignment of the same job is handed over to a trainer that waits; one that runs is first told to
+// abandon its generation, and when it dies in place of leaving another is spawned. An assignment of another
+// job kills the old trainer and starts when that has been reaped. An exit is reported once the trainer's
+// stream has ended too, so that its last reports come before it.
+//
+// Told to stop, the agent drains: its trainer is asked for a checkpoint and to yield, at a boundary that all
+// ranks of the generation agree on, and the agent leaves when that is done, at its deadline, or when it is
+// told again. It needs no coordinator for that.
 //
 // Beside that it may examine a data set for the coordinator, for as long as the link holds.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "core/base/clock.h"
-#include "mdgen/v1/trainer_service.pb.h"
-#include "mdgen/v1/worker_service.pb.h"
+#include "services/worker/agent_events.h"
 
 namespace mdgen::worker {
-
-// --- What the core is told ---
-
-enum class LinkLoss {
-  kUnreachable,  // no coordinator there, or the connection broke
-  kSlotTaken,    // another live agent holds the slot
-  kSuperseded,   // the coordinator has given this incarnation up
-  kRefused,      // trying again cannot help
-};
-struct LinkDown {
-  LinkLoss loss = LinkLoss::kUnreachable;
-  std::string message;
-};
-struct Ordered {
-  v1::CoordinatorMessage message;
-};
-struct TrainerSaid {
-  v1::TrainerMessage message;
-};
-struct TrainerStreamEnded {};
-struct TrainerExited {
-  v1::ProcessExit exit;
-};
-struct SpawnFailed {
-  std::string message;
-};
-struct ExaminerSaid {
-  v1::PreflightReport report;
-};
-struct StopRequested {};
-struct Tick {};
-using Event = std::variant<Tick, LinkDown, Ordered, TrainerSaid, TrainerStreamEnded, TrainerExited,
-                           SpawnFailed, ExaminerSaid, StopRequested>;
-
-// --- What the core wants done, in this order ---
-
-struct OpenLink {
-  std::vector<v1::GenerationId> running;
-  bool new_incarnation = false;
-};
-struct AbandonLink {};  // LinkDown follows
-struct LinkUp {         // what waits for the coordinator may be sent
-  std::string worker_id;
-  bool first = false;
-};
-struct Send {
-  v1::AgentMessage message;
-};
-struct Spawn {
-  v1::Assignment assignment;
-};
-struct Tell {
-  v1::AgentOrder order;
-};
-struct KillTrainer {};
-struct Examine {
-  v1::PreflightTask task;
-};
-struct StopExamination {};  // its last report follows
-struct Leave {
-  int status = 0;
-};
-using Action = std::variant<OpenLink, AbandonLink, LinkUp, Send, Spawn, Tell, KillTrainer, Examine,
-                            StopExamination, Leave>;
 
 // Not thread-safe.
 class AgentCore {
@@ -99,9 +41,12 @@ class AgentCore {
     std::chrono::milliseconds give_up_after{0};  // without the coordinator; 0: never
     std::chrono::milliseconds first_pause{100};  // between attempts to connect; doubles
     std::chrono::milliseconds last_pause{2000};
-    std::chrono::milliseconds linger{20000};      // of a trainer after its last word
-    std::chrono::milliseconds stream_wait{2000};  // for the stream's end after the process's
-    std::chrono::milliseconds leave_wait{2000};   // for the trainer's death when the agent leaves
+    std::chrono::milliseconds linger{20000};         // of a trainer after its last word
+    std::chrono::milliseconds stream_wait{2000};     // for the stream's end after the process's
+    std::chrono::milliseconds leave_wait{2000};      // for the trainer's death when the agent leaves
+    std::chrono::milliseconds drain_timeout{60000};  // for the trainer to checkpoint and leave
+    // An agent that was itself stopped for so long does not hold its trainer's silence against it.
+    std::chrono::milliseconds own_pause{2000};
   };
 
   AgentCore(Config config, Clock::Steady now);
@@ -113,14 +58,23 @@ class AgentCore {
  private:
   enum class Link { kDown, kConnecting, kUp };
   struct Trainer {
-    v1::Assignment assignment;
+    v1::Assignment assignment;  // of the generation that it is in, or has left
     bool greeted = false;
     bool stream_ended = false;
     bool killed = false;
+    std::optional<v1::LeftReport> left;  // it waits for the next assignment
     std::optional<v1::ProcessExit> exit;
-    std::optional<Clock::Steady> deadline;    // of its lingering, or of the wait for its stream
-    std::vector<v1::AgentOrder> held_orders;  // until it has its assignment
+    std::optional<Clock::Steady> deadline;     // of its lingering, or of the wait for its stream
+    std::optional<Clock::Steady> continue_at;  // a stopped process
+    std::vector<v1::AgentOrder> held_orders;   // until it has its assignment
     v1::Beat beat;
+    Clock::Steady heard_at;
+
+    bool dying() const { return exit.has_value() || killed; }
+  };
+  struct Pending {
+    v1::Assignment assignment;
+    bool abandoned = false;  // never to be started; its end is to be reported
   };
 
   void on(const Tick&);
@@ -131,20 +85,37 @@ class AgentCore {
   void on(const TrainerExited& event);
   void on(const SpawnFailed& event);
   void on(const ExaminerSaid& event);
-  void on(const StopRequested&);
+  void on(const StopRequested& event);
 
   void welcome(const v1::Welcome& welcome);
+  void open_link();
+  void beat();
   void assign(const v1::Assignment& assignment);
+  void replace_trainer(const v1::Assignment& assignment);
+  void abandon(const v1::AbandonOrder& order);
   void stop(const v1::Stop& stop);
+  void kill_generation(const v1::GenerationId& id);
+  void inject(const v1::InjectOrder& order);
   void order_trainer(const v1::GenerationId& id, v1::AgentOrder order);
+  void tell_abandon(const std::string& reason);
   void spawn(const v1::Assignment& assignment);
+  void hand_over(const v1::Assignment& assignment);
+  void tell_assignment();
+  void trainer_left(const v1::LeftReport& report);
+  void settle_pending();
+  void kill_trainer();
+  void trainer_gone();
+  void drain(const std::string& reason);
+  void drain_trainer();
+  void send_draining();
+  void begin_leaving(int status, const std::string& reason);
+  void report(const v1::Assignment& assignment, v1::TrainerEvent event);
+  void report_left(const v1::LeftReport& left);
+  void report_never_started(const v1::Assignment& assignment);
+  void report_exit_again(const v1::GenerationId& id);
   void examine(const v1::PreflightTask& task);
   void stop_examination(const v1::PreflightStop& stop);
   void abandon_examination();
-  void kill_trainer();
-  void trainer_gone();
-  void begin_leaving(int status, const std::string& reason);
-  void report(const v1::Assignment& assignment, v1::TrainerEvent event);
 
   Config config_;
   Clock::Steady now_;
@@ -152,6 +123,7 @@ class AgentCore {
 
   Link link_ = Link::kDown;
   Clock::Steady next_attempt_;
+  std::optional<Clock::Steady> cut_until_;
   std::chrono::milliseconds pause_;
   bool ever_registered_ = false;
   bool new_incarnation_ = false;
@@ -160,7 +132,7 @@ class AgentCore {
   Clock::Steady next_beat_;
 
   std::optional<Trainer> trainer_;
-  std::optional<v1::Assignment> pending_;
+  std::optional<Pending> pending_;
   std::optional<v1::TrainerEvent> last_exit_;
 
   struct Examination {
@@ -171,6 +143,11 @@ class AgentCore {
   std::optional<Examination> examination_;  // until its last report
   std::optional<v1::PreflightTask> next_examination_;
 
+  struct Drain {
+    std::string reason;
+    Clock::Steady deadline;
+  };
+  std::optional<Drain> draining_;
   std::optional<int> leaving_;
   Clock::Steady leave_deadline_;
 };

@@ -67,6 +67,7 @@ struct CoordinatorLink::State {
   std::optional<v1::AgentMessage> beat;
   bool released = false;
   bool closing = false;
+  bool cut = false;
   std::set<std::shared_ptr<ExchangeCall>> calls;
 };
 
@@ -152,6 +153,7 @@ class CoordinatorLink::ExchangeCall : public std::enable_shared_from_this<Exchan
       : state_(std::move(state)), request_(std::move(request)), done_(std::move(done)) {}
 
   void attempt() {
+    if (state_->cut) return attempt_later();
     context_ = std::make_unique<grpc::ClientContext>();
     context_->set_wait_for_ready(true);
     state_->stub->async()->Exchange(
@@ -161,19 +163,26 @@ class CoordinatorLink::ExchangeCall : public std::enable_shared_from_this<Exchan
 
   void cancel() {
     cancelled_ = true;
-    if (context_) context_->TryCancel();
+    interrupt();
     alarm_.Cancel();
+  }
+
+  void interrupt() {
+    if (context_) context_->TryCancel();
   }
 
  private:
   void ended(const grpc::Status& status) {
     std::unique_lock lock(state_->mutex);
-    if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !cancelled_) {
-      alarm_.Set(std::chrono::system_clock::now() + kExchangePause,
-                 [self = shared_from_this()](bool) { self->again(); });
-      return;
+    if (!cancelled_ && (state_->cut || status.error_code() == grpc::StatusCode::UNAVAILABLE)) {
+      return attempt_later();
     }
     finish(std::move(lock), status);
+  }
+
+  void attempt_later() {
+    alarm_.Set(std::chrono::system_clock::now() + kExchangePause,
+               [self = shared_from_this()](bool) { self->again(); });
   }
 
   void again() {
@@ -221,6 +230,7 @@ void CoordinatorLink::open(const v1::Register& registration) {
   const std::lock_guard lock(state_->mutex);
   state_->incarnation = registration.incarnation();
   state_->released = false;
+  state_->cut = false;
   state_->beat.reset();
   state_->outbox.rewind();
   state_->stream = std::make_shared<Stream>(state_);
@@ -245,6 +255,13 @@ void CoordinatorLink::release() {
 
 void CoordinatorLink::abandon() {
   const std::lock_guard lock(state_->mutex);
+  if (state_->stream) state_->stream->cancel();
+}
+
+void CoordinatorLink::cut() {
+  const std::lock_guard lock(state_->mutex);
+  state_->cut = true;
+  for (const auto& call : state_->calls) call->interrupt();
   if (state_->stream) state_->stream->cancel();
 }
 

@@ -40,6 +40,8 @@ class CoordinatorLink {
   void send(v1::AgentMessage message);
   void release();
   void abandon();
+  // Breaks the stream and every rendezvous call; those are made again after the next open().
+  void cut();
   // Sends what waits, ends the stream and waits for its end, at most so long.
   void close(std::chrono::milliseconds timeout);
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -21,21 +22,25 @@
 
 namespace {
 
+constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
 mdgen::worker::StopSignal* stop_signal = nullptr;
 pid_t owner = 0;
 
-// An agent that mdgen-launch owns gets the signals of its whole job, and stops only when its owner is gone:
-// it is the owner that decides what a signal to the job means.
-void on_signal(int) {
-  if (owner == 0 || ::getppid() != owner) stop_signal->request();
+// An agent that mdgen-launch owns gets the signals of its whole job, and stops only when its owner is gone,
+// then at once: it is the owner that decides what a signal to the job means.
+void on_signal(int number) {
+  if (owner != 0 && ::getppid() == owner) return;
+  stop_signal->request(number);
+  if (owner != 0) stop_signal->request(number);
 }
 
 void handle_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(number, &action, nullptr);
-  for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
+  for (const int number : kStopSignals) ::sigaction(number, &action, nullptr);
+  std::signal(SIGUSR2, SIG_IGN);
 }
 
 }  // namespace
@@ -49,6 +54,7 @@ int main(int argc, char** argv) {
   std::optional<int> local_rank, local_size;
   double connect_timeout = 30;
   double give_up_after = 0;
+  double drain_timeout = 60;
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of the coordinator")
       ->envname("MDGEN_ADDRESS")
       ->required();
@@ -71,6 +77,12 @@ int main(int argc, char** argv) {
                  "seconds without the coordinator after which to leave; 0: never")
       ->check(mdgen::non_negative_number())
       ->capture_default_str();
+  app.add_option(
+         "--drain_timeout", drain_timeout,
+         "seconds that the trainer may take for a checkpoint after SIGTERM, SIGINT, SIGHUP or SIGUSR1; "
+         "a second signal ends it at once")
+      ->check(mdgen::non_negative_number())
+      ->capture_default_str();
   app.add_option("--owner", owner, "process id of the parent that this agent must not outlive")->group("");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   mdgen::init_logging("worker");
@@ -89,13 +101,14 @@ int main(int argc, char** argv) {
     options.local_size = local_size.value_or(place.local_size);
     options.connect_timeout = std::chrono::milliseconds(static_cast<long>(connect_timeout * 1000));
     options.give_up_after = std::chrono::milliseconds(static_cast<long>(give_up_after * 1000));
+    options.drain_timeout = std::chrono::milliseconds(static_cast<long>(drain_timeout * 1000));
     options.ready = [](const std::string& id) {
       std::printf("ready worker=%s\n", id.c_str());
       std::fflush(stdout);
     };
     mdgen::launcher::widen_binding(environment);
     const int status = mdgen::worker::run_agent(options, stop);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) std::signal(number, SIG_IGN);
+    for (const int number : kStopSignals) std::signal(number, SIG_IGN);
     return status;
   } catch (const mdgen::Error& error) {
     std::fprintf(stderr, "mdgen-worker: %s\n", error.what());

@@ -76,7 +76,7 @@ const v1::AgentMessage& Outbox::front() {
 }
 
 void Outbox::pop() {
-  if (waiting_.front().message.has_preflight()) return waiting_.pop_front();
+  if (!waiting_.front().message.has_trainer()) return waiting_.pop_front();
   if (!waiting_.front().message.trainer().has_started()) {
     std::erase_if(written_, [](const v1::AgentMessage& one) { return one.trainer().has_started(); });
   }
@@ -86,7 +86,7 @@ void Outbox::pop() {
 }
 
 void Outbox::rewind() {
-  std::erase_if(waiting_, [](const Waiting& one) { return one.message.has_preflight(); });
+  std::erase_if(waiting_, [](const Waiting& one) { return !one.message.has_trainer(); });
   std::deque<Waiting> again;
   for (v1::AgentMessage& message : written_) again.push_back({std::move(message), true});
   for (Waiting& message : waiting_) again.push_back(std::move(message));

@@ -19,7 +19,8 @@ namespace mdgen::worker {
 // folder's metrics.jsonl has each). Reports that may have arrived, that were skipped or had bad samples stay
 // as they are. Only when nothing can be put together is the oldest of the others dropped.
 //
-// Reports of an examination are bound to the connection: neither kept nor sent again.
+// What is not a trainer's (an examination's reports, the agent's own leaving) is bound to the connection:
+// neither kept nor sent again.
 //
 // Not thread-safe.
 class Outbox {

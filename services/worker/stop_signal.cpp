@@ -17,10 +17,15 @@ StopSignal::StopSignal() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 
 StopSignal::~StopSignal() { ::close(fd_); }
 
-void StopSignal::request() noexcept {
-  requested_.store(true);
+void StopSignal::request(int number) noexcept {
+  number_.store(number);
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
+}
+
+std::uint64_t StopSignal::take() const noexcept {
+  std::uint64_t requests = 0;
+  return ::read(fd_, &requests, sizeof requests) == sizeof requests ? requests : 0;
 }
 
 }  // namespace mdgen::worker

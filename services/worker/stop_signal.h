@@ -1,7 +1,8 @@
-// A request to stop that wakes up whoever polls for it.
+// Requests to stop that wake up whoever polls for them.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 namespace mdgen::worker {
 
@@ -13,12 +14,14 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  void request() noexcept;
-  bool requested() const noexcept { return requested_.load(); }
-  int fd() const noexcept { return fd_; }  // readable once requested
+  // `number`: of the signal that it came as; 0: none.
+  void request(int number = 0) noexcept;
+  std::uint64_t take() const noexcept;  // requests since the last take
+  int number() const noexcept { return number_.load(); }
+  int fd() const noexcept { return fd_; }  // readable while there are some to take
 
  private:
-  std::atomic<bool> requested_{false};
+  std::atomic<int> number_{0};
   int fd_;
 };
 

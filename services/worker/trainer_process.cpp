@@ -133,8 +133,8 @@ TrainerProcess::~TrainerProcess() {
   ::close(pidfd_);
 }
 
-void TrainerProcess::kill() {
-  if (!reaped_) ::kill(-pid_, SIGKILL);
+void TrainerProcess::signal(int number) {
+  if (!reaped_) ::kill(-pid_, number);
 }
 
 std::optional<v1::ProcessExit> TrainerProcess::reap() {

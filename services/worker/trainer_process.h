@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -43,7 +44,8 @@ class TrainerProcess {
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_; }  // readable when the process has ended
-  void kill();
+  void signal(int number);              // to its whole process group
+  void kill() { signal(SIGKILL); }
   // How it ended, with its last lines; nothing while it runs.
   std::optional<v1::ProcessExit> reap();
 

@@ -48,9 +48,12 @@ class Program:
 
         return wait_for(look, seconds, f"a line {pattern} in {self.out}")
 
-    def stop(self, how=signal.SIGTERM, seconds=20):
+    def signal(self, number):
         if self.process.poll() is None:
-            self.process.send_signal(how)
+            self.process.send_signal(number)
+
+    def stop(self, how=signal.SIGTERM, seconds=20):
+        self.signal(how)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -62,10 +65,12 @@ class Program:
 class Service:
     """`with Service(tmp_path, workers=2) as service:`"""
 
-    def __init__(self, folder, workers=0):
+    def __init__(self, folder, workers=0, coordinator_flags=(), worker_flags=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.wanted = workers
+        self.coordinator_flags = coordinator_flags
+        self.worker_flags = worker_flags
         self.workers = []
         self.starts = 0
 
@@ -76,13 +81,19 @@ class Service:
         return self
 
     def __exit__(self, *_):
+        for worker in self.workers:  # no trainer need checkpoint any more: a second signal ends an agent at once
+            worker.signal(signal.SIGTERM)
+            worker.signal(signal.SIGTERM)
         for program in self.workers + [self.coordinator]:
             program.stop()
 
     def start_coordinator(self, listen="127.0.0.1:0"):
         self.starts += 1
         self.coordinator = Program(
-            [BIN / "mdgen-coordinator", "--listen", listen, "--http", "127.0.0.1:0", "--state_dir", self.folder / "state"],
+            [
+                BIN / "mdgen-coordinator", "--listen", listen, "--http", "127.0.0.1:0",
+                "--state_dir", self.folder / "state", *self.coordinator_flags,
+            ],
             self.folder,
             f"coordinator-{self.starts}",
         )
@@ -91,7 +102,7 @@ class Service:
 
     def add_worker(self, environment=None):
         worker = Program(
-            [BIN / "mdgen-worker", "--coordinator", self.address, "--device", "cpu"],
+            [BIN / "mdgen-worker", "--coordinator", self.address, "--device", "cpu", *self.worker_flags],
             self.folder,
             f"worker-{len(self.workers)}",
             environment,

@@ -42,8 +42,8 @@ v1::Register identity(int number) {
   return registration;
 }
 
-std::string rendezvous_name(const v1::ExchangeRequest& request) {
-  return request.id().job_id() + "/" + std::to_string(request.id().generation()) + "/" + request.key();
+std::string rendezvous_name(const v1::GenerationId& id, const std::string& key) {
+  return id.job_id() + "/" + std::to_string(id.generation()) + "/" + key;
 }
 
 }  // namespace
@@ -97,7 +97,9 @@ void SimulatedAgent::read(const Letter& letter, Clock::Steady now) {
       shared_.latencies.add(Call::kExchange, exchanged->at - exchanged->posted);
       shared_.latencies.add(Call::kRendezvous, exchanged->at - shared_.post_times.last(exchanged->key));
     }
-    if (trainer_ && exchanged->trainer == trainer_number_) act(trainer_->exchanged(exchanged->good, now_));
+    if (trainer_ && exchanged->trainer == trainer_number_ &&
+        exchanged->key.starts_with(rendezvous_name(trainer_->id(), "")))
+      act(trainer_->exchanged(exchanged->good, now_));
   } else if (trainer_) {
     act(trainer_->crash(SIGSEGV));
   }
@@ -114,7 +116,7 @@ void SimulatedAgent::tick(Clock::Steady now) {
 void SimulatedAgent::leave(Clock::Steady now) {
   now_ = now;
   leaving_ = true;
-  tell(worker::StopRequested{});
+  tell(worker::StopRequested{"the load is over", true});
   settle();
 }
 
@@ -215,7 +217,7 @@ void SimulatedAgent::end(const v1::ProcessExit& exit) {
 }
 
 void SimulatedAgent::post(const v1::ExchangeRequest& request) {
-  const std::string key = rendezvous_name(request);
+  const std::string key = rendezvous_name(request.id(), request.key());
   const auto posted = std::chrono::steady_clock::now();
   shared_.post_times.posted(key, posted);
   link_.exchange(request, [this, key, posted, trainer = trainer_number_](const grpc::Status& status,

@@ -85,11 +85,14 @@ class SimulatedAgent {
   void act(std::vector<Act> acts);
   void carry_out(worker::OpenLink& open);
   void carry_out(worker::AbandonLink&) { link_.abandon(); }
+  void carry_out(worker::CutLink&) { link_.cut(); }
   void carry_out(worker::LinkUp&);
   void carry_out(worker::Send& send);
   void carry_out(worker::Spawn& spawn);
   void carry_out(worker::Tell& tell);
   void carry_out(worker::KillTrainer&);
+  void carry_out(worker::SignalTrainer&) {}  // nobody injects faults here
+  void carry_out(worker::CorruptCheckpoint&) {}
   void carry_out(worker::Examine& examine);  // refused: the load's data sets are examined by the coordinator
   void carry_out(worker::StopExamination&) {}
   void carry_out(worker::Leave&) { left_ = true; }

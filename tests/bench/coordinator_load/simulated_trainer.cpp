@@ -28,13 +28,36 @@ std::vector<Act> SimulatedTrainer::order(const v1::AgentOrder& order, Clock::Ste
     rank_ = order.assignment().rank();
     world_size_ = order.assignment().world_size();
     run_folder_ = order.assignment().run_folder();
+    posts_ = 0;
+    waiting_ = false;
     return {next_post()};
   }
-  if (!order.has_stop()) return {};
+  if (order.has_abandon() && !waiting_) return leave(false, false);
+  return order.has_stop() ? stop(order.stop()) : std::vector<Act>{};
+}
+
+std::vector<Act> SimulatedTrainer::stop(const v1::StopOrder& order) {
+  const bool saves = training_ && order.checkpoint();
   std::vector<Act> acts;
-  if (rank_ == 0 && training_ && order.stop().checkpoint()) acts.push_back(say_checkpoint());
-  for (Act& act : finish(v1::OUTCOME_STOPPED, "", 0)) acts.push_back(std::move(act));
+  if (rank_ == 0 && saves) acts.push_back(say_checkpoint());
+  for (Act& act : order.yield() ? leave(true, saves) : finish(v1::OUTCOME_STOPPED, "", 0))
+    acts.push_back(std::move(act));
   return acts;
+}
+
+std::vector<Act> SimulatedTrainer::leave(bool agreed, bool checkpointed) {
+  resident_ = resident_ || training_;
+  training_ = false;
+  waiting_ = true;
+  next_step_ = Clock::Steady::max();
+  v1::TrainerMessage message;
+  v1::LeftReport& left = *message.mutable_left();
+  left.set_applied(step_);
+  left.set_resident(resident_);
+  left.set_agreed(agreed);
+  left.set_checkpointed(checkpointed);
+  if (!agreed) left.set_reason("Abandoned");
+  return {Say{std::move(message)}};
 }
 
 Act SimulatedTrainer::next_post() {
@@ -48,7 +71,8 @@ Act SimulatedTrainer::next_post() {
 }
 
 std::vector<Act> SimulatedTrainer::exchanged(bool good, Clock::Steady now) {
-  if (!good) return finish(v1::OUTCOME_FAILED, "Aborted", 1);
+  if (waiting_) return {};
+  if (!good) return leave(false, false);
   const std::size_t posts = options_.backend == Backend::kNccl ? 1 : 3;
   if (posts_ < posts) return {next_post()};
   return train(now);
@@ -56,7 +80,7 @@ std::vector<Act> SimulatedTrainer::exchanged(bool good, Clock::Steady now) {
 
 std::vector<Act> SimulatedTrainer::train(Clock::Steady now) {
   training_ = true;
-  step_ = checkpoints_[id_.job_id()];
+  if (!resident_) step_ = checkpoints_[id_.job_id()];
   v1::TrainerMessage beat;
   beat.mutable_beat()->set_phase(v1::TRAINER_PHASE_COMPUTE);
   beat.mutable_beat()->set_step(step_);
@@ -64,7 +88,10 @@ std::vector<Act> SimulatedTrainer::train(Clock::Steady now) {
   if (rank_ != 0) return acts;
   v1::TrainerMessage started;
   started.mutable_started()->set_first_step(step_);
-  if (step_ > 0) started.mutable_started()->set_checkpoint("step-" + std::to_string(step_));
+  started.mutable_started()->set_source(resident_   ? v1::STATE_SOURCE_MEMORY
+                                        : step_ > 0 ? v1::STATE_SOURCE_CHECKPOINT
+                                                    : v1::STATE_SOURCE_INITIAL);
+  if (!resident_ && step_ > 0) started.mutable_started()->set_checkpoint("step-" + std::to_string(step_));
   started.mutable_started()->set_parameters(34'000'000);
   acts.push_back(Say{std::move(started)});
   next_step_ = now + options_.step_time;

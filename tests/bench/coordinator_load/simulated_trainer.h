@@ -30,7 +30,8 @@ using Act = std::variant<Say, Post, End>;
 using Checkpoints = std::map<std::string, std::int64_t>;
 
 // hello -> (assignment) its collective's rendezvous -> started (rank 0) -> steps and checkpoints (rank 0)
-// -> (stop) checkpoint, finished, exit. Not thread-safe.
+// -> (stop) checkpoint, finished, exit; or (abandon, stop with yield, superseded) left -> (assignment) the
+// same again, from the step that it holds. Not thread-safe.
 class SimulatedTrainer {
  public:
   SimulatedTrainer(const LoadOptions& options, Checkpoints& checkpoints)
@@ -50,6 +51,8 @@ class SimulatedTrainer {
  private:
   Act next_post();
   Act say_checkpoint();
+  std::vector<Act> stop(const v1::StopOrder& order);
+  std::vector<Act> leave(bool agreed, bool checkpointed);
   std::vector<Act> train(Clock::Steady now);
   std::vector<Act> finish(v1::Outcome outcome, const std::string& reason, int exit_code);
 
@@ -62,6 +65,8 @@ class SimulatedTrainer {
   std::size_t posts_ = 0;
   std::int64_t step_ = 0;
   bool training_ = false;
+  bool waiting_ = false;   // has left its generation
+  bool resident_ = false;  // has been in one
   Clock::Steady next_step_ = Clock::Steady::max();
 };
 

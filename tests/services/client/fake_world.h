@@ -27,6 +27,9 @@ class ScriptedApi : public JobApi {
   std::function<v1::Job(const std::string&)> on_get;
   std::function<v1::ListJobsResponse(const v1::ListJobsRequest&)> on_list;
   std::function<v1::Job(const std::string&, std::optional<int>)> on_cancel;
+  std::function<v1::Job(const std::string&, std::optional<int>)> on_pause;
+  std::function<v1::Job(const std::string&, const std::optional<v1::WorkerRange>&)> on_resume;
+  std::function<v1::InjectFaultResponse(const v1::InjectFaultRequest&)> on_inject;
   std::function<void(const v1::StreamLogsRequest&, const std::function<bool(const v1::StreamLogsResponse&)>&)>
       on_logs;
 
@@ -41,6 +44,13 @@ class ScriptedApi : public JobApi {
   v1::Job get(const std::string& id) override { return on_get(id); }
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) override { return on_list(request); }
   v1::Job cancel(const std::string& id, std::optional<int> grace) override { return on_cancel(id, grace); }
+  v1::Job pause(const std::string& id, std::optional<int> grace) override { return on_pause(id, grace); }
+  v1::Job resume(const std::string& id, const std::optional<v1::WorkerRange>& workers) override {
+    return on_resume(id, workers);
+  }
+  v1::InjectFaultResponse inject(const v1::InjectFaultRequest& request) override {
+    return on_inject(request);
+  }
   void stream_logs(const v1::StreamLogsRequest& request,
                    const std::function<bool(const v1::StreamLogsResponse&)>& take) override {
     on_logs(request, take);
@@ -55,6 +65,13 @@ class SharedApi : public JobApi {
   v1::Job get(const std::string& id) override { return api_.get(id); }
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) override { return api_.list(request); }
   v1::Job cancel(const std::string& id, std::optional<int> grace) override { return api_.cancel(id, grace); }
+  v1::Job pause(const std::string& id, std::optional<int> grace) override { return api_.pause(id, grace); }
+  v1::Job resume(const std::string& id, const std::optional<v1::WorkerRange>& workers) override {
+    return api_.resume(id, workers);
+  }
+  v1::InjectFaultResponse inject(const v1::InjectFaultRequest& request) override {
+    return api_.inject(request);
+  }
   void stream_logs(const v1::StreamLogsRequest& request,
                    const std::function<bool(const v1::StreamLogsResponse&)>& take) override {
     api_.stream_logs(request, take);

@@ -69,6 +69,27 @@ class FakeJobService : public v1::JobService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status PauseJob(grpc::ServerContext*, const v1::PauseJobRequest* request,
+                        v1::PauseJobResponse* response) override {
+    last_grace = request->has_grace_seconds() ? request->grace_seconds() : -1;
+    response->mutable_job()->set_id(request->id());
+    response->mutable_job()->set_state(v1::JOB_STATE_PAUSING);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request,
+                         v1::ResumeJobResponse* response) override {
+    response->mutable_job()->set_id(request->id());
+    response->mutable_job()->set_workers(request->has_workers() ? request->workers().max() : -1);
+    response->mutable_job()->set_state(v1::JOB_STATE_QUEUED);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest*,
+                           v1::InjectFaultResponse*) override {
+    return {grpc::StatusCode::PERMISSION_DENIED, "faults are not allowed: --allow_inject"};
+  }
+
   grpc::Status StreamLogs(grpc::ServerContext*, const v1::StreamLogsRequest* request,
                           grpc::ServerWriter<v1::StreamLogsResponse>* writer) override {
     const std::string text = "first\nsecond\nthird\n";
@@ -150,6 +171,20 @@ TEST_F(Grpc, SubmitStatusListCancel) {
   EXPECT_THAT(fake.err.str(), HasSubstr("mdgenctl: job job0 has ended\n"));
   EXPECT_EQ(fake.run({"status", "job7"}), 1);
   EXPECT_EQ(fake.run({"watch", "job0"}), 3);
+}
+
+TEST_F(Grpc, PauseResumeInject) {
+  EXPECT_EQ(fake.run({"pause", "job0", "--grace", "7"}), 0);
+  EXPECT_EQ(service.last_grace, 7);
+  EXPECT_EQ(fake.run({"pause", "job0"}), 0);
+  EXPECT_EQ(service.last_grace, -1);
+  fake.out.str("");
+  EXPECT_EQ(fake.run({"resume", "job0", "--workers", "1:3", "-o", "yaml"}), 0);
+  EXPECT_THAT(fake.out.str(), HasSubstr("workers: 3\n"));
+  EXPECT_EQ(fake.run({"resume", "job0", "-o", "yaml"}), 0);
+  EXPECT_THAT(fake.out.str(), HasSubstr("workers: -1\n"));
+  EXPECT_EQ(fake.run({"inject", "job0", "kill"}), 1);
+  EXPECT_THAT(fake.err.str(), HasSubstr("--allow_inject"));
 }
 
 TEST_F(Grpc, ALostSubmitAnswerMakesOneJob) {

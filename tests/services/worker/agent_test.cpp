@@ -1,101 +1,28 @@
-// The agent as a whole, with a fake coordinator and a fake trainer.
+// The agent's loop: registration, the trainer's process, reports, orders.
 #include "services/worker/agent.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <csignal>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
-#include <thread>
 
+#include "agent_fixture.h"
 #include "core/base/error.h"
-#include "core/base/files.h"
-#include "fake_coordinator.h"
 #include "services/worker/surroundings.h"
-#include "tests/support/temp_dir.h"
 
 namespace mdgen::worker {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::FakeCoordinator;
+using namespace testing;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Case = v1::TrainerEvent::EventCase;
-
-// An agent in a thread of its own.
-class RunningAgent {
- public:
-  explicit RunningAgent(const FakeCoordinator& coordinator) {
-    options_.coordinator = coordinator.address();
-    options_.trainer = MDGEN_FAKE_TRAINER;
-    options_.beat_interval = 50ms;
-    status_ = std::async(std::launch::async, [this] { return run_agent(options_, stop_); });
-  }
-  ~RunningAgent() { stop(); }
-
-  int stop() {
-    stop_.request();
-    return left();
-  }
-  int left() {
-    if (status_.valid()) result_ = status_.get();
-    return result_;
-  }
-
- private:
-  AgentOptions options_;
-  StopSignal stop_;
-  std::future<int> status_;
-  int result_ = -1;
-};
-
-class AgentTest : public ::testing::Test {
- protected:
-  v1::CoordinatorMessage play(const std::string& name, std::int64_t generation = 1) {
-    v1::CoordinatorMessage message;
-    v1::Assignment& assignment = *message.mutable_start();
-    assignment.mutable_id()->set_job_id("j");
-    assignment.mutable_id()->set_generation(generation);
-    assignment.set_world_size(1);
-    assignment.set_attempt(static_cast<int>(generation));
-    assignment.mutable_spec()->set_name(name);
-    assignment.set_run_folder(folder_.path());
-    assignment.set_threads(3);
-    return message;
-  }
-  v1::CoordinatorMessage stop_order(bool kill) {
-    v1::CoordinatorMessage message;
-    *message.mutable_stop()->mutable_id() = play("").start().id();
-    message.mutable_stop()->set_kill(kill);
-    message.mutable_stop()->mutable_order()->set_checkpoint(true);
-    return message;
-  }
-  std::string log(int attempt) {
-    return read_file(folder_.path() / "logs" / ("rank-0.attempt-" + std::to_string(attempt) + ".log"));
-  }
-  // Until the trainer has its assignment.
-  void await_log(const std::string& text, int attempt = 1) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    const auto file = folder_.path() / "logs" / ("rank-0.attempt-" + std::to_string(attempt) + ".log");
-    while (!std::filesystem::exists(file) || log(attempt).find(text) == std::string::npos) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      std::this_thread::sleep_for(5ms);
-    }
-  }
-
-  mdgen::testing::TempDir folder_;
-  FakeCoordinator coordinator_;
-};
 
 TEST_F(AgentTest, Register_SaysWhoAndWhere) {
   RunningAgent agent(coordinator_);
@@ -201,16 +128,119 @@ TEST_F(AgentTest, StopOrder_ReachesTheTrainer) {
   EXPECT_EQ(report.message(), "stop { checkpoint: true }");
 }
 
-TEST_F(AgentTest, NewerAssignment_ReplacesTheTrainer) {
+TEST_F(AgentTest, AssignmentOfAnotherJob_ReplacesTheTrainer) {
   RunningAgent agent(coordinator_);
   coordinator_.await_register();
   coordinator_.send(play("hang", 1));
   await_log("plays hang");
-  coordinator_.send(play("finish", 2));
+  auto another = play("finish", 2);
+  another.mutable_start()->mutable_id()->set_job_id("k");
+  coordinator_.send(another);
   const v1::TrainerEvent old = coordinator_.await_event(Case::kExited);
   EXPECT_EQ(old.id().generation(), 1);
   EXPECT_EQ(old.exited().signal(), SIGKILL);
+  EXPECT_EQ(coordinator_.await_event(Case::kFinished).id().job_id(), "k");
+}
+
+TEST_F(AgentTest, Abandon_SameProcessTakesTheNextAssignment) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("wander", 1));
+  await_log("plays wander");
+  v1::CoordinatorMessage message;
+  *message.mutable_abandon()->mutable_id() = play("").start().id();
+  coordinator_.send(message);
+  const v1::TrainerEvent left = coordinator_.await_event(Case::kLeft);
+  EXPECT_EQ(left.id().generation(), 1);
+  EXPECT_EQ(left.left().applied(), 5);
+  coordinator_.send(play("finish", 2));
   EXPECT_EQ(coordinator_.await_event(Case::kFinished).id().generation(), 2);
+  EXPECT_EQ(coordinator_.await_event(Case::kExited).id().generation(), 2);
+  EXPECT_THAT(log(1), HasSubstr("plays finish")) << "one process, one log";
+}
+
+TEST_F(AgentTest, NewerAssignment_WithoutAnAbandon_IsHandedOverToo) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("wander", 1));
+  await_log("plays wander");
+  coordinator_.send(play("finish", 2));
+  EXPECT_EQ(coordinator_.await_event(Case::kLeft).id().generation(), 1);
+  EXPECT_EQ(coordinator_.await_event(Case::kFinished).id().generation(), 2);
+}
+
+TEST_F(AgentTest, LostCoordinator_TrainerHasLeft_SaysSoAgain) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("wander", 1));
+  await_log("plays wander");
+  v1::CoordinatorMessage message;
+  *message.mutable_abandon()->mutable_id() = play("").start().id();
+  coordinator_.send(message);
+  coordinator_.await_event(Case::kLeft);
+  coordinator_.stop();
+  coordinator_.start_again(2);
+  EXPECT_EQ(coordinator_.await_register().running_size(), 1);
+  EXPECT_EQ(coordinator_.await_event(Case::kLeft).left().applied(), 5);
+}
+
+v1::CoordinatorMessage inject(v1::FaultKind kind, double seconds = 0) {
+  v1::CoordinatorMessage message;
+  message.mutable_inject()->mutable_id()->set_job_id("j");
+  message.mutable_inject()->mutable_id()->set_generation(1);
+  message.mutable_inject()->mutable_fault()->set_kind(kind);
+  message.mutable_inject()->mutable_fault()->set_seconds(seconds);
+  return message;
+}
+
+TEST_F(AgentTest, StopKill_OfAStoppedProcess_IsConfirmed) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("hang"));
+  await_log("plays hang");
+  coordinator_.send(inject(v1::FAULT_KIND_HANG));
+  const auto silent = [](const auto& one) { return one.beat().trainer_silent_ms() > 200; };
+  coordinator_.await(silent);
+  coordinator_.send(stop_order(true));
+  EXPECT_EQ(coordinator_.await_event(Case::kExited).exited().signal(), SIGKILL);
+}
+
+TEST_F(AgentTest, InjectedKill_IsReportedAsTheTrainersEnd) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("hang"));
+  await_log("plays hang");
+  coordinator_.send(inject(v1::FAULT_KIND_KILL));
+  const v1::ProcessExit exit = coordinator_.await_event(Case::kExited).exited();
+  EXPECT_EQ(exit.signal(), SIGKILL);
+  EXPECT_FALSE(exit.out_of_memory());
+}
+
+TEST_F(AgentTest, InjectedPartition_ComesBackWithTheSameTrainer) {
+  RunningAgent agent(coordinator_);
+  const std::string incarnation = coordinator_.await_register().incarnation();
+  coordinator_.send(play("wander"));
+  await_log("plays wander");
+  coordinator_.send(inject(v1::FAULT_KIND_PARTITION, 0.3));
+  const v1::Register again = coordinator_.await_register();
+  EXPECT_EQ(again.incarnation(), incarnation);
+  EXPECT_EQ(again.running_size(), 1);
+}
+
+TEST_F(AgentTest, AskedToStop_LeavesWhenItsTrainerHasCheckpointedAndLeft) {
+  RunningAgent agent(coordinator_);
+  coordinator_.await_register();
+  coordinator_.send(play("wander"));
+  await_log("plays wander");
+  agent.ask_to_stop();
+  const auto draining = coordinator_.await([](const auto& one) { return one.has_draining(); }).draining();
+  EXPECT_EQ(draining.reason(), "the agent got SIGTERM");
+  EXPECT_GT(draining.deadline_ms(), 50000);
+  const v1::LeftReport left = coordinator_.await_event(Case::kLeft).left();
+  EXPECT_TRUE(left.agreed());
+  EXPECT_TRUE(left.checkpointed());
+  coordinator_.await([](const auto& one) { return one.has_goodbye(); });
+  EXPECT_EQ(agent.left(), 0);
 }
 
 TEST_F(AgentTest, TrainerPrintsMuch_IsNeverBlocked) {
@@ -341,95 +371,6 @@ TEST_F(AgentTest, UnwritableRunFolder_FailsTheAssignmentOnly) {
   EXPECT_THAT(report.message(), HasSubstr("/proc/nowhere/logs"));
   coordinator_.send(play("finish", 2));
   EXPECT_EQ(coordinator_.await_event(Case::kFinished).id().generation(), 2);
-}
-
-// --- mdgen-worker as a process ---
-
-class WorkerProcess {
- public:
-  explicit WorkerProcess(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), MDGEN_BIN_DIR "/mdgen-worker");
-    std::vector<char*> pointers;
-    for (auto& one : arguments) pointers.push_back(one.data());
-    pointers.push_back(nullptr);
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
-    posix_spawn_file_actions_t files;
-    ::posix_spawn_file_actions_init(&files);
-    ::posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
-    if (::posix_spawn(&pid_, pointers[0], &files, nullptr, pointers.data(), ::environ) != 0) {
-      throw std::runtime_error("spawn");
-    }
-    ::posix_spawn_file_actions_destroy(&files);
-    ::close(ends[1]);
-    output_ = ends[0];
-  }
-  ~WorkerProcess() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      wait();
-    }
-    ::close(output_);
-  }
-
-  void kill(int number) { ::kill(pid_, number); }
-  std::string line() {
-    std::string result;
-    char byte = 0;
-    while (::read(output_, &byte, 1) == 1 && byte != '\n') result += byte;
-    return result;
-  }
-  int wait() {
-    int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
-    return status;
-  }
-
- private:
-  pid_t pid_ = -1;
-  int output_ = -1;
-};
-
-// True when the process has ended within the time.
-bool ends(int pidfd, std::chrono::milliseconds within) {
-  pollfd watched{pidfd, POLLIN, 0};
-  return ::poll(&watched, 1, static_cast<int>(within.count())) == 1;
-}
-
-TEST_F(AgentTest, Program_SaysReadyAndEndsOnSigterm) {
-  WorkerProcess worker({"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER});
-  EXPECT_EQ(worker.line(), "ready worker=w-1");
-  worker.kill(SIGUSR1);
-  worker.kill(SIGTERM);
-  EXPECT_EQ(worker.wait(), 0);
-  coordinator_.await([](const auto& one) { return one.has_goodbye(); });
-}
-
-TEST_F(AgentTest, Program_OwnedAgent_IgnoresSigtermWhileItsOwnerLives) {
-  WorkerProcess worker({"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER, "--owner",
-                        std::to_string(::getpid())});
-  worker.line();
-  worker.kill(SIGTERM);
-  worker.kill(SIGINT);
-  v1::CoordinatorMessage message;
-  message.mutable_shutdown();
-  coordinator_.await([](const auto& one) { return one.has_beat(); });
-  coordinator_.send(message);
-  EXPECT_EQ(worker.wait(), 0);
-}
-
-TEST_F(AgentTest, Program_AgentKilled_TakesItsTrainerWithIt) {
-  WorkerProcess worker({"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER});
-  coordinator_.await_register();
-  worker.line();
-  coordinator_.send(play("hang"));
-  await_log("plays hang");
-  const int trainer = std::stoi(log(1).substr(log(1).find(" as ") + 4));
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, trainer, 0));
-  ASSERT_GE(pidfd, 0);
-  worker.kill(SIGKILL);
-  EXPECT_TRUE(ends(pidfd, 20s));
-  ::close(pidfd);
 }
 
 TEST_F(AgentTest, Examine_ReportsWhatTheDataSetHas) {

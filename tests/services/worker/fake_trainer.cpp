@@ -96,6 +96,24 @@ void say_steps(Trainer& trainer, int count) {
   }
 }
 
+int act(Trainer& trainer, const v1::Assignment& assignment, int agent_pid);
+
+// Leaves its generation when it is told to, and plays what the next assignment says.
+int wander(Trainer& trainer, int agent_pid) {
+  for (;;) {
+    const v1::AgentOrder order = trainer.order();
+    if (order.has_assignment()) return act(trainer, order.assignment(), agent_pid);
+    const bool yields = order.has_stop() && order.stop().yield();
+    if (!order.has_abandon() && !yields) continue;
+    v1::TrainerMessage message;
+    message.mutable_left()->set_applied(5);
+    message.mutable_left()->set_resident(true);
+    message.mutable_left()->set_agreed(yields);
+    message.mutable_left()->set_checkpointed(yields && order.stop().checkpoint());
+    trainer.say(message);
+  }
+}
+
 // A whole run as the coordinator expects it, with a made-up loss. `until_stopped`: no end but by order.
 int train(Trainer& trainer, const v1::Assignment& assignment, bool until_stopped) {
   const std::int64_t end = assignment.plan().end_step();
@@ -136,6 +154,7 @@ int act(Trainer& trainer, const v1::Assignment& assignment, int agent_pid) {
   if (name.starts_with("train")) return train(trainer, assignment, false);
   if (name.starts_with("endless")) return train(trainer, assignment, true);
   if (name == "exit3") return 3;
+  if (name == "wander") return wander(trainer, agent_pid);
   if (name == "hang") ::pause();
   if (name == "linger") {
     trainer.finish(v1::OUTCOME_COMPLETED, "");
