@@ -64,10 +64,12 @@ struct CollectiveOptions {
   std::chrono::milliseconds timeout{1'800'000};       // of one operation
   std::chrono::milliseconds forming_timeout{60'000};  // until every rank is connected
   at::Device device = at::kCPU;
+  std::string backend = "auto";  // or "gloo", "nccl"
 };
 
-// Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws Error(kUnavailable) when a
-// rank did not come within forming_timeout, and what `exchange` throws.
+// auto: Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws
+// Error(kFailedPrecondition) when the backend cannot work on the device, Error(kUnavailable) when a rank did
+// not come within forming_timeout, and what `exchange` throws.
 std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, const Exchange& exchange);
 
 // Loads LibTorch's CUDA part, so that tensors on at::kCUDA work; afterwards it is a no-op. Call it before the

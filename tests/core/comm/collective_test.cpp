@@ -318,6 +318,26 @@ TEST(MakeCollective, BadRank_IsRefused) {
   EXPECT_THROW(make_collective(options, nullptr), Error);
 }
 
+TEST(MakeCollective, ABackendThatCannotWorkHere_IsRefusedByName) {
+  const auto text_of = [](const std::string& backend, at::Device device) {
+    CollectiveOptions options;
+    options.backend = backend;
+    options.device = device;
+    return std::string(error_of([&] {
+                         try {
+                           make_collective(options, nullptr);
+                         } catch (...) {
+                           return std::current_exception();
+                         }
+                         return std::exception_ptr();
+                       }())
+                           .what());
+  };
+  EXPECT_THAT(text_of("nccl", at::kCPU), HasSubstr("rank 0's device cpu: NCCL needs GPUs"));
+  EXPECT_THAT(text_of("gloo", at::Device(at::kCUDA, 1)), HasSubstr("device cuda:1"));
+  EXPECT_THAT(text_of("carrier pigeons", at::kCPU), HasSubstr("carrier pigeons"));
+}
+
 TEST(MakeCollective, OneRankOnTheCpu_NeedsNoExchange) {
   const std::unique_ptr<Collective> alone = make_collective({}, nullptr);
   const at::Tensor tensor = at::ones({3});
