@@ -13,7 +13,17 @@ std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, co
                                                  std::to_string(options.world_size) +
                                                  ": ranks are 0 to world size - 1");
   }
-  if (options.device.is_cuda()) return make_nccl(options, exchange);
+  const std::string backend = options.backend == "auto" ? (options.device.is_cuda() ? "nccl" : "gloo") : options.backend;
+  if (backend != "gloo" && backend != "nccl") {
+    throw Error(ErrorCode::kInvalidArgument, "backend = \"" + backend + "\"; there are auto, gloo and nccl");
+  }
+  if ((backend == "nccl") != options.device.is_cuda()) {
+    throw Error(ErrorCode::kFailedPrecondition,
+                "backend = \"" + backend + "\" cannot work on rank " + std::to_string(options.rank) +
+                    "'s device " + options.device.str() + ": " +
+                    (backend == "nccl" ? "NCCL needs GPUs" : "it moves tensors of CPUs only"));
+  }
+  if (backend == "nccl") return make_nccl(options, exchange);
   if (options.world_size == 1) return std::move(make_local_group(1).front());
   return make_gloo(options, exchange);
 }

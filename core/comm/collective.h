@@ -16,12 +16,15 @@
 
 namespace mdgen::comm {
 
-// A reduction that is under way.
+// An operation that is under way.
 class Pending {
  public:
   virtual ~Pending() = default;
   virtual void wait() = 0;
 };
+
+// Elements for or from each rank.
+using Splits = std::vector<std::int64_t>;
 
 class Collective {
  public:
@@ -37,6 +40,14 @@ class Collective {
   virtual void broadcast(at::Tensor tensor, int root) = 0;
   // result[r] = rank r's tensor; equal shapes on all ranks.
   virtual std::vector<at::Tensor> all_gather(const at::Tensor& tensor) = 0;
+  // The same into one tensor: `output` has world size x input's elements, by rank. `input` may be the part of
+  // `output` that is this rank's own.
+  virtual void all_gather_into(at::Tensor output, const at::Tensor& input) = 0;
+  // Sends the first input_splits[0] elements of `input` to rank 0, the next input_splits[1] to rank 1 and so
+  // on, and receives output_splits[r] elements from rank r into `output`, in the order of ranks. Both have one
+  // dimension, are contiguous, do not overlap and stay untouched until wait(). Any split may be 0.
+  virtual std::unique_ptr<Pending> all_to_all_async(at::Tensor output, Splits output_splits, at::Tensor input,
+                                                    Splits input_splits) = 0;
   virtual void barrier() = 0;
   virtual void abort(const std::string& reason) = 0;
 };
@@ -53,10 +64,12 @@ struct CollectiveOptions {
   std::chrono::milliseconds timeout{1'800'000};       // of one operation
   std::chrono::milliseconds forming_timeout{60'000};  // until every rank is connected
   at::Device device = at::kCPU;
+  std::string backend = "auto";  // or "gloo", "nccl"
 };
 
-// Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws Error(kUnavailable) when a
-// rank did not come within forming_timeout, and what `exchange` throws.
+// auto: Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws
+// Error(kFailedPrecondition) when the backend cannot work on the device, Error(kUnavailable) when a rank did
+// not come within forming_timeout, and what `exchange` throws.
 std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, const Exchange& exchange);
 
 // Loads LibTorch's CUDA part, so that tensors on at::kCUDA work; afterwards it is a no-op. Call it before the

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <utility>
 
-#include "core/base/error.h"
+#include "core/comm/gradient_layout.h"
 
 namespace mdgen::comm {
 namespace {
@@ -27,63 +27,31 @@ struct Slot {
   std::uintptr_t hook = 0;
 };
 
-std::int64_t check_and_count(const std::vector<at::Tensor>& parameters) {
-  std::int64_t elements = 0;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor& parameter = parameters[i];
-    const std::string which = "parameter " + std::to_string(i) + " of " + std::to_string(parameters.size());
-    if (!parameter.is_leaf() || !parameter.requires_grad()) {
-      throw Error(ErrorCode::kInvalidArgument, which + " is no leaf that requires a gradient");
-    }
-    if (parameter.options().dtype() != parameters[0].options().dtype() ||
-        parameter.device() != parameters[0].device()) {
-      throw Error(ErrorCode::kInvalidArgument, which + " differs from the first in type or device");
-    }
-    elements += parameter.numel();
-  }
-  return elements;
-}
-
-// Gradients of half-precision parameters are accumulated and reduced in float32.
-at::ScalarType gradient_type(const at::Tensor& parameter) {
-  const at::ScalarType type = parameter.scalar_type();
-  return type == at::kHalf || type == at::kBFloat16 ? at::kFloat : type;
-}
-
 }  // namespace
 
 struct GradientReducer::State : std::enable_shared_from_this<State> {
-  State(Collective& with, const std::vector<at::Tensor>& parameters) : collective(with) {
-    const std::int64_t elements = check_and_count(parameters);
-    flat = reached = at::empty({0});
-    if (parameters.empty()) return;
-    const at::TensorOptions options = parameters[0].options().requires_grad(false);
-    const at::ScalarType type = gradient_type(parameters[0]);
-    for (const at::Tensor& parameter : parameters) {
-      if (parameter.scalar_type() != type) parameter.set_grad_dtype(type);
-    }
-    flat = at::zeros({elements}, options.dtype(type));
-    reached = at::zeros({static_cast<std::int64_t>(parameters.size())}, options.dtype(at::kFloat));
+  State(Collective& with, const GradientLayout& layout) : collective(with) {
+    flat = at::zeros({layout.elements()}, layout.options());
+    reached = at::zeros({static_cast<std::int64_t>(layout.parameters().size())},
+                        layout.options().dtype(at::kFloat));
   }
 
-  void lay_out(const std::vector<at::Tensor>& parameters, std::size_t bucket_bytes) {
-    slots.resize(parameters.size());
-    std::int64_t offset = 0;
+  void lay_out(const GradientLayout& layout, std::size_t bucket_bytes) {
+    slots.resize(layout.parameters().size());
     std::int64_t start = 0;
-    for (std::size_t i = parameters.size(); i-- > 0;) {
-      const at::Tensor& parameter = parameters[i];
-      const auto bytes =
-          static_cast<std::size_t>((offset - start + parameter.numel())) * parameter.element_size();
+    for (std::size_t i = slots.size(); i-- > 0;) {
+      const at::Tensor& parameter = layout.parameters()[i];
+      const std::int64_t offset = layout.offset(i);
+      const std::int64_t end = offset + parameter.numel();
+      const auto bytes = static_cast<std::size_t>(end - start) * parameter.element_size();
       if (buckets.empty() || (bytes > bucket_bytes && offset > start)) {
         buckets.emplace_back();
         start = offset;
       }
       Bucket& bucket = buckets.back();
       ++bucket.parameters;
-      slots[i] = {parameter, flat.narrow(0, offset, parameter.numel()).view(parameter.sizes()),
-                  buckets.size() - 1};
-      offset += parameter.numel();
-      bucket.span = flat.narrow(0, start, offset - start);
+      slots[i] = {parameter, layout.view(flat, i), buckets.size() - 1};
+      bucket.span = flat.narrow(0, start, end - start);
     }
   }
 
@@ -191,9 +159,10 @@ void GradientReducer::State::install_hooks() {
 }
 
 GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, Collective& collective,
-                                 std::size_t bucket_bytes)
-    : state_(std::make_shared<State>(collective, parameters)) {
-  state_->lay_out(parameters, bucket_bytes);
+                                 std::size_t bucket_bytes) {
+  const GradientLayout layout(std::move(parameters));
+  state_ = std::make_shared<State>(collective, layout);
+  state_->lay_out(layout, bucket_bytes);
   state_->install_hooks();
 }
 

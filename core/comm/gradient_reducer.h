@@ -4,11 +4,11 @@
 // parameter to the first, the order in which backward makes gradients. A rank without samples joins every
 // bucket with zeros. A parameter that no backward pass reached on any rank has no gradient after the step (as
 // in PyTorch, where its grad stays None): the ranks agree on which those are by a small reduction that leaves
-// after the buckets. The sum is not divided: the loss is already weighted by 1 / (samples of the global
-// batch), see train/step.h.
+// after the buckets.
 //
 // The buffer has the parameters' type; for bfloat16 and float16 parameters it is float32 (their grad_dtype is
-// set so), so that neither accumulation nor reduction rounds to half precision.
+// set so), so that neither accumulation nor reduction rounds to half precision. The sum's last bits depend on
+// the number of ranks; tree_reducer.h is for who minds.
 #pragma once
 
 #include <torch/torch.h>
@@ -17,16 +17,17 @@
 #include <vector>
 
 #include "core/comm/collective.h"
+#include "core/comm/gradient_sum.h"
 
 namespace mdgen::comm {
 
-class GradientReducer {
+class GradientReducer : public GradientSum {
  public:
   // `parameters` in the model's order; equal on all ranks. `bucket_bytes` bounds a bucket (a larger parameter
   // has one of its own).
   GradientReducer(std::vector<at::Tensor> parameters, Collective& collective,
                   std::size_t bucket_bytes = 8U << 20);
-  ~GradientReducer();
+  ~GradientReducer() override;
 
   // Zeroes the buffer and forgets the last step.
   void start_step();
@@ -34,15 +35,17 @@ class GradientReducer {
   // are complete.
   void start_last_backward();
   // Sends the buckets that have not left and waits for all. Throws as Collective does.
-  void finish_step();
+  void finish_step() override;
 
-  // All gradients, flat, from the last parameter to the first, zero where there is none; valid between
-  // finish_step() and start_step().
-  at::Tensor flat() const;
+  at::Tensor flat() const override;
+  const std::vector<std::size_t>& parameters_without_gradient() const override;
 
-  // Indices, ascending, of the parameters that no rank's backward passes reached in this step: their grad()
-  // is undefined. Equal on all ranks; valid between finish_step() and start_step().
-  const std::vector<std::size_t>& parameters_without_gradient() const;
+  // As GradientSum: which rank has which micro-batch does not matter here.
+  void start_step(const std::vector<std::int64_t>&) override { start_step(); }
+  void before_backward(bool is_last) override {
+    if (is_last) start_last_backward();
+  }
+  void after_backward() override {}
 
  private:
   struct State;

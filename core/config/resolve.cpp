@@ -27,6 +27,8 @@ void name_precision(v1::OptimSpec& optim) {
 }
 
 void derive(JobSpec& spec) {
+  // The bits of a product depend on the number of threads, so it must not follow from the workers' number.
+  if (spec.determinism() == "strict" && spec.threads_per_worker() == 0) spec.set_threads_per_worker(1);
   v1::WorkerRange& workers = *spec.mutable_workers();
   if (!workers.has_max()) workers.set_max(workers.min());
   if (spec.has_global_batch_size()) return;

@@ -1,8 +1,10 @@
 #include "core/data/balance.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/data/assignment.h"
+#include "core/data/shard_ranges.h"
 
 namespace mdgen::data {
 namespace {
@@ -10,6 +12,22 @@ namespace {
 std::vector<MicroBatch> cut_step(const StepPlan& step, const PlanInputs& inputs, Cut cut) {
   if (cut == Cut::kByLength) return micro_batches(step.samples, inputs.sizes, inputs.batch_size);
   return micro_batches(step.samples, SampleSizes{}, inputs.batch_size);
+}
+
+std::vector<double> loads_of(const std::vector<double>& costs, int ranks, Sharing sharing) {
+  std::vector<double> loads;
+  if (sharing == Sharing::kNeighbours) {
+    const std::vector<std::int64_t> bounds = shard_ranges(costs, ranks);
+    for (std::size_t rank = 0; rank + 1 < bounds.size(); ++rank) {
+      loads.push_back(std::accumulate(costs.begin() + bounds[rank], costs.begin() + bounds[rank + 1], 0.0));
+    }
+    return loads;
+  }
+  for (const auto& share : assign(costs, ranks)) {
+    double& load = loads.emplace_back(0);
+    for (const std::size_t number : share) load += costs[number];
+  }
+  return loads;
 }
 
 void add_step(const std::vector<MicroBatch>& batches, const PlanInputs& inputs, int ranks, Balance& sum) {
@@ -23,9 +41,7 @@ void add_step(const std::vector<MicroBatch>& batches, const PlanInputs& inputs, 
   }
   double most = 0;
   double all = 0;
-  for (const auto& share : assign(costs, ranks)) {
-    double load = 0;
-    for (const std::size_t number : share) load += costs[number];
+  for (const double load : loads_of(costs, ranks, inputs.sharing)) {
     most = std::max(most, load);
     all += load;
   }

@@ -75,7 +75,8 @@ PlanInputs plan_inputs(const v1::JobSpec& spec, const v1::JobManifest& manifest)
           .sizes = sample_sizes(spec, manifest.train()),
           .epochs = spec.loop().validate() ? 0 : spec.loop().epochs(),
           .max_steps = spec.max_steps(),
-          .manifest_digest = manifest.train().digest()};
+          .manifest_digest = manifest.train().digest(),
+          .sharing = spec.determinism() == "strict" ? Sharing::kNeighbours : Sharing::kBalanced};
 }
 
 std::int64_t validation_samples(const v1::JobSpec& spec, const v1::JobManifest& manifest) {

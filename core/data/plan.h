@@ -6,7 +6,8 @@
 //   step plan      step s takes the next global_batch_size of them; the last batch of an epoch is short; none
 //                  is dropped
 //   micro-batches  cut from the step plan and the lengths alone (micro_batches.h)
-//   assignment     whole micro-batches to ranks, a function of (micro-batches, world size) (assignment.h)
+//   assignment     whole micro-batches to ranks, a function of (micro-batches, world size) (assignment.h, and
+//                  shard_ranges.h for strict determinism)
 //
 // Items are the split's entries; under overfit as many, but all of them the first entry; under
 // overfit_peptide 1000 times the peptide. Virtual sample v is entry v % entries. No LibTorch. Everything here
@@ -24,6 +25,9 @@
 
 namespace mdgen::data {
 
+// Which micro-batches a rank may have: any, so that loads are equal, or neighbours (determinism: strict).
+enum class Sharing { kBalanced, kNeighbours };
+
 struct PlanInputs {
   std::uint64_t seed = 0;
   std::uint32_t items = 0;
@@ -36,6 +40,7 @@ struct PlanInputs {
   std::int64_t epochs = 1;
   std::int64_t max_steps = 0;  // 0: no limit
   std::string manifest_digest{};
+  Sharing sharing = Sharing::kBalanced;
 };
 
 // Steps that make `batches` loader batches of each of workers.max ranks, rounded up.
@@ -51,7 +56,7 @@ std::int64_t validation_samples(const v1::JobSpec& spec, const v1::JobManifest& 
 
 // SHA-256 over everything that fixes which samples make which step and which micro-batch: a run cannot go on
 // with another. Left out are epochs and max_steps, so that a run can be prolonged, and what only the
-// assignment sees (frames, width).
+// assignment sees (frames, width, sharing).
 std::string plan_digest(const PlanInputs& inputs);
 
 struct StepPlan {

@@ -17,6 +17,7 @@
 #include "core/train/agreement.h"
 #include "core/train/bad_samples.h"
 #include "core/train/failure.h"
+#include "core/train/fingerprint.h"
 #include "core/train/inference.h"
 #include "core/train/lease.h"
 #include "core/train/log_record.h"
@@ -120,6 +121,9 @@ class Run {
 
 void Run::begin() {
   phase(v1::TRAINER_PHASE_INIT);
+  if (spec_.determinism() == "strict") {
+    require_equal_fingerprints(collective_, device_, fingerprint(device_));
+  }
   if (!spec_.loop().no_validate() && assignment_.manifest().val().entries_size() > 0) {
     val_data_ = std::make_unique<data::Dataset>(spec_, assignment_.manifest().val(),
                                                 objective::latent_channels(spec_.model()));

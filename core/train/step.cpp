@@ -7,6 +7,8 @@
 #include <string>
 
 #include "core/base/text.h"
+#include "core/comm/gradient_reducer.h"
+#include "core/comm/tree_reducer.h"
 #include "core/train/bad_samples.h"
 #include "core/train/optimizer.h"
 
@@ -45,6 +47,14 @@ void require_whole_step(const data::StepPlan& plan, std::int64_t used, std::int6
                        ", but its plan has " + std::to_string(planned));
 }
 
+std::unique_ptr<comm::GradientSum> gradient_sum(const v1::JobSpec& spec, const RunState& state,
+                                                comm::Collective& collective) {
+  if (spec.determinism() == "strict") {
+    return std::make_unique<comm::TreeReducer>(state.parameter_list(), collective);
+  }
+  return std::make_unique<comm::GradientReducer>(state.parameter_list(), collective);
+}
+
 }  // namespace
 
 Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, LoopState& loop,
@@ -56,7 +66,7 @@ Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& s
       collective_(collective),
       device_(device),
       losses_(state, spec, clock),
-      reducer_(state.parameter_list(), collective) {
+      gradients_(gradient_sum(spec, state, collective)) {
   state_.model()->train();
 }
 
@@ -72,25 +82,53 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   const LossScaler* scaler = state_.scaler();
   const double share =
       (scaler != nullptr ? scaler->scale() : 1.0) / static_cast<double>(work.plan.samples.size());
-  std::vector<BatchRecord> records;
-  at::Tensor loss_sum = at::zeros({}, at::dtype(at::kDouble).device(device_));
+  std::vector<Computed> computed;
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(feed.batch(), device_);
     bad_.insert(bad_.end(), batch.bad_samples.begin(), batch.bad_samples.end());
-    if (batch.sample_hashes.empty()) continue;
+    gradients_->before_backward(i + 1 == work.mine.size());
+    if (batch.sample_hashes.empty()) {
+      gradients_->after_backward();
+      continue;
+    }
     BatchLoss loss = losses_(batch);
-    if (i + 1 == work.mine.size()) reducer_.start_last_backward();
     (loss.sum * share).backward();
-    loss_sum += loss.sum.detach().to(at::kDouble);
-    records.push_back(std::move(loss.record));
+    gradients_->after_backward();
+    computed.push_back({work.numbers[i], loss.sum.detach().to(at::kDouble), std::move(loss.record)});
     tally.samples += batch.flow_time.size(0);
     tally.tokens += batch.tokens;
     for (const std::uint64_t hash : batch.sample_hashes) tally.hash_sum += hash;
   }
   tally.bad = static_cast<std::int64_t>(bad_.size());
-  tally.loss_sum = loss_sum.item<double>();
-  for (const BatchMetrics& batch : to_host(records)) tally.batches.add(batch);
+  tally_batches(work, computed, tally);
   return tally;
+}
+
+// One copy from the device.
+void Stepper::tally_batches(const StepWork& work, const std::vector<Computed>& computed,
+                            StepTally& tally) const {
+  const bool strict = !work.bounds.empty();
+  if (strict) tally.shard_count = work.micro_batches;
+  if (computed.empty()) return;
+  std::vector<at::Tensor> sums;
+  std::vector<BatchRecord> records;
+  for (const Computed& batch : computed) {
+    sums.push_back(batch.loss_sum);
+    records.push_back(batch.record);
+  }
+  const at::Tensor loss_sums = at::stack(sums).cpu();
+  const std::vector<BatchMetrics> metrics = to_host(records);
+  for (std::size_t i = 0; i < computed.size(); ++i) {
+    const double loss_sum = loss_sums.const_data_ptr<double>()[i];
+    BatchMeans batch;
+    batch.add(metrics[i]);
+    if (strict) {
+      tally.shards.push_back({computed[i].number, loss_sum, batch});
+    } else {
+      tally.loss_sum += loss_sum;
+      tally.batches.add(metrics[i]);
+    }
+  }
 }
 
 // A collective of its own, which all ranks enter because all have seen the same count.
@@ -106,7 +144,7 @@ void Stepper::name_bad_samples(v1::StepReport& report) {
 double Stepper::scale_to_used(const StepTally& all, at::Tensor& norm) {
   if (all.bad > 0 && all.samples > 0) {
     const double scale = static_cast<double>(all.samples + all.bad) / static_cast<double>(all.samples);
-    reducer_.flat().mul_(scale);
+    gradients_->flat().mul_(scale);
     norm = norm * scale;
   }
   return norm.item<double>();
@@ -114,14 +152,14 @@ double Stepper::scale_to_used(const StepTally& all, at::Tensor& norm) {
 
 StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase) {
   phase(v1::TRAINER_PHASE_COMPUTE, false);
-  reducer_.start_step();
+  gradients_->start_step(work.bounds);
   StepTally mine = accumulate(work, feed);
 
   phase(v1::TRAINER_PHASE_REDUCE, true);
-  reducer_.finish_step();
+  gradients_->finish_step();
   if (spec_.optim().check_grad()) check_gradients();
   LossScaler* scaler = state_.scaler();
-  if (scaler != nullptr) reducer_.flat().mul_(1.0 / scaler->scale());
+  if (scaler != nullptr) gradients_->flat().mul_(1.0 / scaler->scale());
   at::Tensor norm = gradient_norm(state_.parameters());
   mine.nonfinite = std::isfinite(norm.item<double>()) ? 0 : 1;
   mine.stop_votes = votes.stop ? 1 : 0;

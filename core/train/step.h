@@ -10,6 +10,9 @@
 // read: N is the planned number first, and the reduced sum is multiplied by planned/used afterwards, on all
 // ranks alike. Without bad samples nothing is multiplied. A step in which every sample is bad is skipped.
 //
+// Under determinism: strict every sum over samples is one over micro-batches, by the fixed tree of
+// base/sum_tree.h, so that the number of ranks does not show in any bit.
+//
 // Under 16-mixed backward starts from that times the loss scale, and the reduced sum is divided by it before
 // its norm is taken.
 #pragma once
@@ -18,12 +21,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "core/comm/collective.h"
-#include "core/comm/gradient_reducer.h"
+#include "core/comm/gradient_sum.h"
 #include "core/train/batch_loss.h"
 #include "core/train/failure.h"
 #include "core/train/gradient_check.h"
@@ -65,7 +69,15 @@ class Stepper {
   StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase);
 
  private:
+  // A micro-batch after its backward pass.
+  struct Computed {
+    std::int64_t number = 0;  // its place in the step
+    at::Tensor loss_sum;      // float64, on the device
+    BatchRecord record;
+  };
+
   void check_gradients();
+  void tally_batches(const StepWork& work, const std::vector<Computed>& computed, StepTally& tally) const;
   StepTally accumulate(const StepWork& work, StepFeed& feed);
   void name_bad_samples(v1::StepReport& report);
   double scale_to_used(const StepTally& all, at::Tensor& norm);
@@ -79,7 +91,7 @@ class Stepper {
   at::Device device_;
   BatchLosses losses_;
   GradientCheck gradient_check_;
-  comm::GradientReducer reducer_;
+  std::unique_ptr<comm::GradientSum> gradients_;
   std::vector<data::BadSample> bad_;  // this rank's, of the step
 };
 

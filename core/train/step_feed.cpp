@@ -1,25 +1,34 @@
 #include "core/train/step_feed.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/data/assignment.h"
+#include "core/data/shard_ranges.h"
 
 namespace mdgen::train {
 
 StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std::uint32_t batch_size,
-                       int rank, int world_size) {
+                       int rank, int world_size, data::Sharing sharing) {
   std::vector<data::MicroBatch> batches = data::micro_batches(plan.samples, sizes, batch_size);
   std::vector<double> costs;
   costs.reserve(batches.size());
   for (const data::MicroBatch& batch : batches) costs.push_back(data::micro_batch_cost(sizes, batch));
-  const auto shares = data::assign(costs, world_size);
   StepWork work;
   work.plan = std::move(plan);
   work.micro_batches = static_cast<std::int64_t>(batches.size());
-  for (const std::size_t number : shares.at(static_cast<std::size_t>(rank))) {
-    work.numbers.push_back(static_cast<std::int64_t>(number));
-    work.mine.push_back(std::move(batches[number]));
+  const auto own = static_cast<std::size_t>(rank);
+  if (sharing == data::Sharing::kNeighbours) {
+    work.bounds = data::shard_ranges(costs, world_size);
+    work.numbers.resize(static_cast<std::size_t>(work.bounds.at(own + 1) - work.bounds.at(own)));
+    std::iota(work.numbers.begin(), work.numbers.end(), work.bounds[own]);
+  } else {
+    const auto shares = data::assign(costs, world_size);
+    work.numbers.assign(shares.at(own).begin(), shares.at(own).end());
+  }
+  for (const std::int64_t number : work.numbers) {
+    work.mine.push_back(std::move(batches[static_cast<std::size_t>(number)]));
   }
   return work;
 }
@@ -42,7 +51,7 @@ StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options opt
 
 void StepFeed::plan_one() {
   StepWork work = share_of_step(plan_.step(next_step_), plan_.inputs().sizes, plan_.inputs().batch_size,
-                                options_.rank, options_.world_size);
+                                options_.rank, options_.world_size, plan_.inputs().sharing);
   const std::int64_t epoch =
       options_.fault ? plant(*options_.fault, plan_, options_.rank, work) : work.plan.epoch;
   for (const data::MicroBatch& batch : work.mine) prefetcher_.push(epoch, batch);

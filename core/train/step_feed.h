@@ -20,11 +20,13 @@ struct StepWork {
   std::vector<data::MicroBatch> mine;  // this rank's micro-batches, in order; may be empty
   std::vector<std::int64_t> numbers;   // of each of them: its place among the step's, from 0
   std::int64_t micro_batches = 0;      // the whole step's
+  // With Sharing::kNeighbours: rank r has the micro-batches bounds[r] … bounds[r + 1] - 1; otherwise empty.
+  std::vector<std::int64_t> bounds{};
 };
 
 // This rank's share of a step: a pure function. The micro-batches do not depend on the ranks.
 StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std::uint32_t batch_size,
-                       int rank, int world_size);
+                       int rank, int world_size, data::Sharing sharing = data::Sharing::kBalanced);
 
 // A batch's tensors on another device.
 data::Batch to_device(data::Batch batch, at::Device device);

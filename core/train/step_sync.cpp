@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "core/base/sum_tree.h"
 #include "core/train/failure.h"
 
 namespace mdgen::train {
@@ -12,6 +13,31 @@ namespace {
 // Halves of 32 bits are exact in float64 for up to 2^21 ranks.
 constexpr std::uint64_t kLow = 0xFFFFFFFFULL;
 constexpr std::size_t kOwn = 10;
+
+// A row for every micro-batch of the step, zero but for this rank's: adding over ranks fills them all, exactly.
+constexpr std::size_t kRow = 1 + BatchMeans::kWords;
+
+void put_shards(const StepTally& mine, double* rows) {
+  std::fill(rows, rows + static_cast<std::size_t>(mine.shard_count) * kRow, 0.0);
+  for (const ShardTally& shard : mine.shards) {
+    double* row = rows + static_cast<std::size_t>(shard.number) * kRow;
+    const auto batches = shard.batches.pack();
+    row[0] = shard.loss_sum;
+    std::copy(batches.begin(), batches.end(), row + 1);
+  }
+}
+
+void add_shards(const double* rows, std::int64_t count, StepTally& total) {
+  std::array<double, kRow> sums{};
+  std::vector<double> column(static_cast<std::size_t>(count));
+  for (std::size_t word = 0; word < kRow; ++word) {
+    for (std::size_t row = 0; row < column.size(); ++row) column[row] = rows[row * kRow + word];
+    sums[word] = tree_sum(column);
+  }
+  total.loss_sum = sums[0];
+  total.batches =
+      BatchMeans::unpack(std::span<const double, BatchMeans::kWords>(sums.data() + 1, BatchMeans::kWords));
+}
 
 }  // namespace
 
@@ -28,9 +54,12 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
                                      static_cast<double>(step),
                                      static_cast<double>(mine.bad)};
   const auto batches = mine.batches.pack();
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(own.size() + batches.size())}, at::kDouble);
+  const std::size_t rows = kOwn + batches.size();
+  at::Tensor tensor = at::empty(
+      {static_cast<std::int64_t>(rows + static_cast<std::size_t>(mine.shard_count) * kRow)}, at::kDouble);
   std::copy(own.begin(), own.end(), tensor.data_ptr<double>());
   std::copy(batches.begin(), batches.end(), tensor.data_ptr<double>() + kOwn);
+  put_shards(mine, tensor.data_ptr<double>() + rows);
   tensor = tensor.to(device);
   collective.all_reduce(tensor);
   tensor = tensor.cpu();
@@ -53,6 +82,7 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
   total.hash_sum = static_cast<std::uint64_t>(sum[6]) + (static_cast<std::uint64_t>(sum[7]) << 32U);
   total.batches =
       BatchMeans::unpack(std::span<const double, BatchMeans::kWords>(sum + kOwn, BatchMeans::kWords));
+  if (mine.shard_count > 0) add_shards(sum + rows, mine.shard_count, total);
   return total;
 }
 

@@ -41,7 +41,8 @@ v1::FinishReport run_rank(const v1::Assignment& given, train::RunObserver& obser
     const comm::CollectiveOptions options{.rank = assignment.rank(),
                                           .world_size = assignment.world_size(),
                                           .bind_address = assignment.bind_address(),
-                                          .device = device};
+                                          .device = device,
+                                          .backend = assignment.spec().backend()};
     const auto collective = comm::make_collective(options, exchange);
     const SystemClock clock;
     return train::run(assignment, *collective, device, observer, control, clock);

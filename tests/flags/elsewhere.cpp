@@ -7,7 +7,15 @@ std::vector<Elsewhere> elsewhere() {
   const std::vector<std::string> not_yet = {"EveryField.NotYetIsRefusedByName"};
   return {
       {"name", "", "a run folder in use is refused", {"RunFolderOwner.ALiveJobKeepsItsFolder"}},
-      {"determinism", "strict", refused, not_yet},
+      {"determinism",
+       "strict",
+       "the same bits for any number of workers",
+       {"StrictTraining.AnyNumberOfRanks_GivesTheSameBits", "test_any_number_of_workers_gives_the_same_bits",
+        "StrictSpec.ThreadsAreFixedAtSubmit", "RequireEqualFingerprints.AMixture_FailsOnEveryRank"}},
+      {"backend",
+       "",
+       "how ranks add and exchange: by device, or as told",
+       {"MakeCollective.ABackendThatCannotWorkHere_IsRefusedByName", "BackendSpec.MpiIsRefusedUntilItWorks"}},
       {"priority",
        "",
        "goes first in the queue",

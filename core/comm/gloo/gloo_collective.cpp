@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/comm/arguments.h"
 #include "core/comm/gloo/connections.h"
 #include "core/comm/gloo/exchange_store.h"
 
@@ -179,11 +180,6 @@ class Group {
   const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
 };
 
-class Nothing : public Pending {
- public:
-  void wait() override {}
-};
-
 class GlooPending : public Pending {
  public:
   GlooPending(std::shared_ptr<Group> group, std::shared_ptr<Operation> operation)
@@ -194,10 +190,6 @@ class GlooPending : public Pending {
   std::shared_ptr<Group> group_;
   std::shared_ptr<Operation> operation_;
 };
-
-at::Tensor as_bytes_if_bool(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kBool ? tensor.view(at::kByte) : tensor;
-}
 
 class GlooCollective : public Collective {
  public:
@@ -231,6 +223,35 @@ class GlooCollective : public Collective {
     for (const at::Tensor& part : result) outputs[0].push_back(as_bytes_if_bool(part));
     group_->run("all_gather", [&](auto& gloo) { return gloo.allgather(outputs, inputs); });
     return result;
+  }
+
+  // Each part is broadcast by its rank, in place: Gloo's own all-gather copies twice.
+  void all_gather_into(at::Tensor output, const at::Tensor& input) override {
+    check_all_gather_into(output, input, world_size());
+    if (input.numel() == 0) return;
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> parts = as_bytes_if_bool(output.detach()).view({world_size(), -1}).unbind(0);
+    at::Tensor& own = parts[static_cast<std::size_t>(rank())];
+    if (own.data_ptr() != input.data_ptr()) own.copy_(as_bytes_if_bool(input.detach()).view({-1}));
+    std::vector<std::shared_ptr<Operation>> operations;
+    for (int root = 0; root < world_size(); ++root) {
+      std::vector<at::Tensor> part = {parts[static_cast<std::size_t>(root)]};
+      c10d::BroadcastOptions options;
+      options.rootRank = root;
+      operations.push_back(
+          group_->begin("all_gather_into", [&](auto& gloo) { return gloo.broadcast(part, options); }));
+    }
+    for (const auto& operation : operations) group_->finish(*operation);
+  }
+
+  std::unique_ptr<Pending> all_to_all_async(at::Tensor output, Splits output_splits, at::Tensor input,
+                                            Splits input_splits) override {
+    check_all_to_all(output, output_splits, input, input_splits, world_size());
+    output = as_bytes_if_bool(output.detach());
+    input = as_bytes_if_bool(input.detach());
+    return std::make_unique<GlooPending>(group_, group_->begin("all_to_all", [&](auto& gloo) {
+      return gloo.alltoall_base(output, input, output_splits, input_splits);
+    }));
   }
 
   void barrier() override {

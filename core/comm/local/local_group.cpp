@@ -2,11 +2,13 @@
 
 #include <condition_variable>
 #include <map>
+#include <numeric>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/comm/arguments.h"
 
 namespace mdgen::comm {
 namespace {
@@ -21,6 +23,12 @@ struct Round {
   Operation operation;
   std::vector<at::Tensor> tensors;   // by rank
   std::vector<at::Tensor> gathered;  // all_gather's result
+  struct Exchange {
+    at::Tensor output;
+    Splits output_splits;
+    Splits input_splits;
+  };
+  std::vector<Exchange> exchanges;  // all_to_all's, by rank
   std::vector<bool> joined;
   int arrived = 0;
   bool done = false;
@@ -31,6 +39,25 @@ std::string describe(const at::Tensor& tensor) {
   for (const std::int64_t size : tensor.sizes()) text += std::to_string(size) + ",";
   if (text.back() == ',') text.pop_back();
   return text + "]";
+}
+
+// Rank `to` takes its piece of each rank's input.
+void receive(const Round& round, std::size_t to) {
+  const Round::Exchange& mine = round.exchanges[to];
+  std::int64_t at = 0;
+  for (std::size_t from = 0; from < round.exchanges.size(); ++from) {
+    const Splits& splits = round.exchanges[from].input_splits;
+    const std::int64_t begin = std::accumulate(splits.begin(), splits.begin() + static_cast<std::ptrdiff_t>(to),
+                                               std::int64_t{0});
+    const std::int64_t count = mine.output_splits[from];
+    if (splits[to] != count) {
+      throw Error(ErrorCode::kInternal, "rank " + std::to_string(from) + " sends " +
+                                            std::to_string(splits[to]) + " elements to rank " +
+                                            std::to_string(to) + ", which expects " + std::to_string(count));
+    }
+    mine.output.narrow(0, at, count).copy_(round.tensors[from].narrow(0, begin, count));
+    at += count;
+  }
 }
 
 void compute(Round& round) {
@@ -48,6 +75,8 @@ void compute(Round& round) {
     }
   } else if (name == "all_gather") {
     for (const at::Tensor& tensor : round.tensors) round.gathered.push_back(tensor.detach().clone());
+  } else if (name == "all_to_all") {
+    for (std::size_t to = 0; to < round.exchanges.size(); ++to) receive(round, to);
   }
 }
 
@@ -58,7 +87,8 @@ class Group {
 
   int world_size() const { return world_size_; }
 
-  std::shared_ptr<Round> join(int rank, const Operation& operation, at::Tensor tensor) {
+  std::shared_ptr<Round> join(int rank, const Operation& operation, at::Tensor tensor,
+                              Round::Exchange exchange = {}) {
     const std::lock_guard lock(mutex_);
     throw_if_broken_locked(operation.name, rank);
     const std::uint64_t number = sequence_[static_cast<std::size_t>(rank)]++;
@@ -68,13 +98,15 @@ class Group {
       slot->operation = operation;
       slot->tensors.resize(static_cast<std::size_t>(world_size_));
       slot->joined.resize(static_cast<std::size_t>(world_size_));
+      slot->exchanges.resize(static_cast<std::size_t>(world_size_));
     }
     const std::shared_ptr<Round> round = slot;
     check_match_locked(*round, rank, operation, tensor);
     round->tensors[static_cast<std::size_t>(rank)] = std::move(tensor);
     round->joined[static_cast<std::size_t>(rank)] = true;
+    round->exchanges[static_cast<std::size_t>(rank)] = std::move(exchange);
     if (++round->arrived == world_size_) {
-      compute(*round);
+      compute_locked(*round, rank);
       round->done = true;
       rounds_.erase(number);
       changed_.notify_all();
@@ -106,6 +138,15 @@ class Group {
     changed_.notify_all();
   }
 
+  void compute_locked(Round& round, int rank) {
+    try {
+      compute(round);
+    } catch (const Error& error) {
+      break_locked(ErrorCode::kInternal, std::string("ranks disagree: ") + error.what());
+      throw_if_broken_locked(round.operation.name, rank);
+    }
+  }
+
   void throw_if_broken_locked(const std::string& operation, int rank) const {
     if (!broken_) return;
     throw Error(broken_->first, operation + " on rank " + std::to_string(rank) + " of " +
@@ -132,6 +173,7 @@ class Group {
     }
     for (const at::Tensor& other : round.tensors) {
       if (!other.defined() || !tensor.defined()) continue;
+      if (operation.name == "all_to_all" && other.scalar_type() == tensor.scalar_type()) continue;
       if (other.sizes() == tensor.sizes() && other.scalar_type() == tensor.scalar_type()) continue;
       mismatch = "another rank gave " + describe(other) + ", this one " + describe(tensor);
     }
@@ -180,6 +222,24 @@ class LocalCollective : public Collective {
     std::vector<at::Tensor> result;
     for (const at::Tensor& part : round->gathered) result.push_back(part.clone());
     return result;
+  }
+  void all_gather_into(at::Tensor output, const at::Tensor& input) override {
+    check_all_gather_into(output, input, world_size());
+    const at::NoGradGuard no_grad;
+    const std::shared_ptr<Round> round = run({"all_gather"}, input);
+    const at::Tensor parts = output.detach().view({world_size(), -1});
+    for (int r = 0; r < world_size(); ++r) {
+      parts[r].copy_(round->gathered[static_cast<std::size_t>(r)].view({-1}));
+    }
+  }
+  std::unique_ptr<Pending> all_to_all_async(at::Tensor output, Splits output_splits, at::Tensor input,
+                                            Splits input_splits) override {
+    check_all_to_all(output, output_splits, input, input_splits, world_size());
+    return std::make_unique<LocalPending>(
+        group_,
+        group_->join(rank_, {"all_to_all"}, std::move(input),
+                     {std::move(output), std::move(output_splits), std::move(input_splits)}),
+        rank_);
   }
   void barrier() override { run({"barrier"}, at::Tensor()); }
   void abort(const std::string& reason) override { group_->break_with(ErrorCode::kAborted, reason); }

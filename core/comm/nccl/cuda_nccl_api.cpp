@@ -127,6 +127,32 @@ class CudaNcclApi : public NcclApi {
     });
   }
 
+  NcclStatus all_to_all(Communicator communicator, const at::Tensor& output,
+                        const std::vector<std::int64_t>& output_splits, const at::Tensor& input,
+                        const std::vector<std::int64_t>& input_splits) override {
+    return launch(input, [&](ncclDataType_t type) {
+      ncclResult_t result = ncclGroupStart();
+      std::int64_t sent = 0;
+      std::int64_t received = 0;
+      for (std::size_t peer = 0; peer < input_splits.size() && result == ncclSuccess; ++peer) {
+        const std::int64_t out = input_splits[peer];
+        const std::int64_t in = output_splits[peer];
+        if (out > 0) {
+          result = ncclSend(at_element(input, sent), static_cast<std::size_t>(out), type,
+                            static_cast<int>(peer), comm(communicator), stream_.stream());
+        }
+        if (in > 0 && result == ncclSuccess) {
+          result = ncclRecv(at_element(output, received), static_cast<std::size_t>(in), type,
+                            static_cast<int>(peer), comm(communicator), stream_.stream());
+        }
+        sent += out;
+        received += in;
+      }
+      const ncclResult_t end = ncclGroupEnd();
+      return from_nccl(result != ncclSuccess ? result : end, comm(communicator), "ncclSend and ncclRecv");
+    });
+  }
+
   NcclStatus record(Event& event) override {
     const c10::cuda::CUDAGuard guard(device_);
     NcclStatus status = make_event(event);
@@ -150,6 +176,10 @@ class CudaNcclApi : public NcclApi {
 
  private:
   static ncclComm_t comm(Communicator communicator) { return static_cast<ncclComm_t>(communicator); }
+  static void* at_element(const at::Tensor& tensor, std::int64_t index) {
+    return static_cast<char*>(tensor.data_ptr()) +
+           index * static_cast<std::int64_t>(tensor.element_size());
+  }
   static std::size_t count(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()); }
 
   template <typename Call>

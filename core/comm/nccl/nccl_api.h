@@ -42,9 +42,14 @@ class NcclApi {
   [[nodiscard]] virtual NcclStatus all_reduce(Communicator communicator, const at::Tensor& tensor) = 0;
   [[nodiscard]] virtual NcclStatus broadcast(Communicator communicator, const at::Tensor& tensor,
                                              int root) = 0;
-  // `output` is (world size, …input's shape).
+  // `output` is (world size, …input's shape); `input` may be a part of it, this rank's own.
   [[nodiscard]] virtual NcclStatus all_gather(Communicator communicator, const at::Tensor& input,
                                               const at::Tensor& output) = 0;
+  // As Collective::all_to_all_async.
+  [[nodiscard]] virtual NcclStatus all_to_all(Communicator communicator, const at::Tensor& output,
+                                              const std::vector<std::int64_t>& output_splits,
+                                              const at::Tensor& input,
+                                              const std::vector<std::int64_t>& input_splits) = 0;
 
   // A mark behind the operations enqueued so far, and whether the device has passed it.
   [[nodiscard]] virtual NcclStatus record(Event& event) = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/comm/arguments.h"
 
 namespace mdgen::comm {
 namespace {
@@ -151,34 +152,25 @@ class Communicator {
 class NcclPending : public Pending {
  public:
   NcclPending(std::shared_ptr<Communicator> communicator, const char* operation, NcclApi::Event event,
-              at::Tensor tensor)
+              std::vector<at::Tensor> tensors)
       : communicator_(std::move(communicator)),
         operation_(operation),
         event_(std::move(event)),
-        tensor_(std::move(tensor)) {}
+        tensors_(std::move(tensors)) {}
 
   void wait() override {
     if (!event_) return;
     communicator_->wait(operation_, event_);
     event_ = nullptr;
-    tensor_ = at::Tensor();
+    tensors_.clear();
   }
 
  private:
   std::shared_ptr<Communicator> communicator_;
   const char* operation_;
   NcclApi::Event event_;
-  at::Tensor tensor_;  // keeps the memory
+  std::vector<at::Tensor> tensors_;  // keeps the memory
 };
-
-class Nothing : public Pending {
- public:
-  void wait() override {}
-};
-
-at::Tensor as_bytes_if_bool(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kBool ? tensor.view(at::kByte) : tensor;
-}
 
 class NcclCollective : public Collective {
  public:
@@ -193,14 +185,14 @@ class NcclCollective : public Collective {
     check("all_reduce", tensor);
     if (tensor.numel() == 0) return std::make_unique<Nothing>();
     tensor = tensor.detach();
-    return begin("all_reduce", tensor, [&](void* handle) { return api_->all_reduce(handle, tensor); });
+    return begin("all_reduce", [&](void* handle) { return api_->all_reduce(handle, tensor); }, tensor);
   }
 
   void broadcast(at::Tensor tensor, int root) override {
     check("broadcast", tensor);
     if (tensor.numel() == 0) return;
     tensor = as_bytes_if_bool(tensor.detach());
-    begin("broadcast", tensor, [&](void* handle) { return api_->broadcast(handle, tensor, root); })->wait();
+    begin("broadcast", [&](void* handle) { return api_->broadcast(handle, tensor, root); }, tensor)->wait();
   }
 
   std::vector<at::Tensor> all_gather(const at::Tensor& tensor) override {
@@ -208,26 +200,50 @@ class NcclCollective : public Collective {
     std::vector<std::int64_t> shape = {world_size()};
     shape.insert(shape.end(), tensor.sizes().begin(), tensor.sizes().end());
     const at::Tensor output = at::empty(shape, tensor.options().requires_grad(false));
-    if (tensor.numel() > 0) {
-      const at::Tensor from = as_bytes_if_bool(tensor.detach());
-      const at::Tensor to = as_bytes_if_bool(output);
-      begin("all_gather", from, [&](void* handle) { return api_->all_gather(handle, from, to); })->wait();
-    }
+    gather("all_gather", output, tensor);
     return output.unbind(0);
+  }
+
+  void all_gather_into(at::Tensor output, const at::Tensor& input) override {
+    check("all_gather_into", output);
+    check("all_gather_into", input);
+    check_all_gather_into(output, input, world_size());
+    gather("all_gather_into", output, input);
+  }
+
+  std::unique_ptr<Pending> all_to_all_async(at::Tensor output, Splits output_splits, at::Tensor input,
+                                            Splits input_splits) override {
+    check("all_to_all", output);
+    check("all_to_all", input);
+    check_all_to_all(output, output_splits, input, input_splits, world_size());
+    output = as_bytes_if_bool(output.detach());
+    input = as_bytes_if_bool(input.detach());
+    return begin(
+        "all_to_all",
+        [&](void* handle) { return api_->all_to_all(handle, output, output_splits, input, input_splits); },
+        output, input);
   }
 
   void barrier() override {
     const at::Tensor one = at::ones({1}, at::TensorOptions().device(communicator_->options().device));
-    begin("barrier", one, [&](void* handle) { return api_->all_reduce(handle, one); })->wait();
+    begin("barrier", [&](void* handle) { return api_->all_reduce(handle, one); }, one)->wait();
   }
 
   void abort(const std::string& reason) override { communicator_->abort(reason); }
 
  private:
-  std::unique_ptr<Pending> begin(const char* operation, const at::Tensor& tensor,
-                                 const std::function<NcclStatus(void*)>& call) {
+  using Call = std::function<NcclStatus(void*)>;
+  std::unique_ptr<Pending> begin(const char* operation, const Call& call, const at::Tensor& tensor,
+                                 const at::Tensor& other = {}) {
     return std::make_unique<NcclPending>(communicator_, operation, communicator_->enqueue(operation, call),
-                                         tensor);
+                                         std::vector<at::Tensor>{tensor, other});
+  }
+
+  void gather(const char* operation, const at::Tensor& output, const at::Tensor& input) {
+    if (input.numel() == 0) return;
+    const at::Tensor from = as_bytes_if_bool(input.detach());
+    const at::Tensor to = as_bytes_if_bool(output.detach());
+    begin(operation, [&](void* handle) { return api_->all_gather(handle, from, to); }, from, to)->wait();
   }
 
   void check(const char* operation, const at::Tensor& tensor) const {

@@ -132,6 +132,59 @@ TEST_P(CollectiveTest, AllGather_OrdersByRank) {
   });
 }
 
+TEST_P(CollectiveTest, AllGatherInto_FillsEveryPart_AlsoInPlace) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    const int n = group.world_size();
+    const at::Tensor all = at::zeros({n, 1000});
+    group.all_gather_into(all, at::full({1000}, group.rank() + 0.5));
+    const at::Tensor expected = at::arange(n).add(0.5).view({n, 1}).expand({n, 1000});
+    EXPECT_TRUE(all.equal(expected));
+    const at::Tensor in_place = at::zeros({n * 1000});
+    const at::Tensor mine = in_place.narrow(0, group.rank() * 1000, 1000);
+    mine.fill_(group.rank() + 0.5);
+    group.all_gather_into(in_place, mine);
+    EXPECT_TRUE(in_place.equal(expected.reshape({-1})));
+    group.all_gather_into(at::empty({0}), at::empty({0}));
+    EXPECT_THROW(group.all_gather_into(at::empty({n * 2 + 1}), at::empty({2})), Error);
+  });
+}
+
+// Rank r sends s + 1 elements to rank s, but nothing to itself.
+TEST_P(CollectiveTest, AllToAll_UnequalPieces_ArriveInOrder) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    const int n = group.world_size();
+    Splits out, in;
+    std::vector<at::Tensor> pieces = {at::empty({0}, at::kLong)};
+    std::vector<at::Tensor> expected = {at::empty({0}, at::kLong)};
+    for (int r = 0; r < n; ++r) {
+      out.push_back(r == group.rank() ? 0 : r + 1);
+      in.push_back(r == group.rank() ? 0 : group.rank() + 1);
+      pieces.push_back(at::full({out.back()}, 100 * group.rank() + r, at::kLong));
+      expected.push_back(at::full({in.back()}, 100 * r + group.rank(), at::kLong));
+    }
+    const at::Tensor received = at::empty_like(at::cat(expected));
+    group.all_to_all_async(received, in, at::cat(pieces), out)->wait();
+    EXPECT_TRUE(received.equal(at::cat(expected)));
+    EXPECT_THROW(group.all_to_all_async(received, in, at::empty({5}), out), Error);
+  });
+}
+
+TEST_P(CollectiveTest, AllToAll_OfRanksThatSendNothing_IsFine) {
+  run_group_or_throw(GetParam(), [](Collective& group) {
+    const auto n = static_cast<std::size_t>(group.world_size());
+    const bool sends = group.rank() == 0;
+    Splits in(n, 0);
+    in[0] = 3;
+    const at::Tensor received = at::zeros({3});
+    const at::Tensor input = sends ? at::ones({3 * group.world_size()}) : at::empty({0});
+    const auto first = group.all_to_all_async(received, in, input, Splits(n, sends ? 3 : 0));
+    const auto second = group.all_to_all_async(at::empty({0}), Splits(n, 0), at::empty({0}), Splits(n, 0));
+    first->wait();
+    second->wait();
+    EXPECT_TRUE(received.equal(at::ones({3})));
+  });
+}
+
 TEST_P(CollectiveTest, Barrier_NobodyLeavesBeforeTheLastCame) {
   std::atomic<int> arrived{0};
   run_group_or_throw(GetParam(), [&](Collective& group) {
@@ -263,6 +316,26 @@ TEST(MakeCollective, BadRank_IsRefused) {
   options.rank = 2;
   options.world_size = 2;
   EXPECT_THROW(make_collective(options, nullptr), Error);
+}
+
+TEST(MakeCollective, ABackendThatCannotWorkHere_IsRefusedByName) {
+  const auto text_of = [](const std::string& backend, at::Device device) {
+    CollectiveOptions options;
+    options.backend = backend;
+    options.device = device;
+    return std::string(error_of([&] {
+                         try {
+                           make_collective(options, nullptr);
+                         } catch (...) {
+                           return std::current_exception();
+                         }
+                         return std::exception_ptr();
+                       }())
+                           .what());
+  };
+  EXPECT_THAT(text_of("nccl", at::kCPU), HasSubstr("rank 0's device cpu: NCCL needs GPUs"));
+  EXPECT_THAT(text_of("gloo", at::Device(at::kCUDA, 1)), HasSubstr("device cuda:1"));
+  EXPECT_THAT(text_of("carrier pigeons", at::kCPU), HasSubstr("carrier pigeons"));
 }
 
 TEST(MakeCollective, OneRankOnTheCpu_NeedsNoExchange) {

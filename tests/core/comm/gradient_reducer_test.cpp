@@ -235,6 +235,10 @@ class RecordingCollective : public Collective {
   }
   void broadcast(at::Tensor, int) override {}
   std::vector<at::Tensor> all_gather(const at::Tensor&) override { return {}; }
+  void all_gather_into(at::Tensor, const at::Tensor&) override {}
+  std::unique_ptr<Pending> all_to_all_async(at::Tensor, Splits, at::Tensor, Splits) override {
+    return std::make_unique<Done>();
+  }
   void barrier() override {}
   void abort(const std::string&) override {}
 

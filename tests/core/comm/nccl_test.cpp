@@ -49,6 +49,10 @@ class FakeNccl : public NcclApi {
     output.copy_(input.unsqueeze(0).expand_as(output));
     return log("all_gather");
   }
+  NcclStatus all_to_all(Communicator, const at::Tensor&, const std::vector<std::int64_t>&, const at::Tensor&,
+                        const std::vector<std::int64_t>&) override {
+    return log("all_to_all");
+  }
   NcclStatus record(Event& event) override {
     event = std::make_shared<int>(0);
     return kOk;

@@ -265,14 +265,33 @@ TEST(Check, RestartOn_NamesKindsThatThereAre) {
         << wrong;
 }
 
+TEST(StrictSpec, ThreadsAreFixedAtSubmit) {
+  const auto spec_of = [](const std::vector<std::string>& arguments) {
+    JobSpec spec = minimal_spec();
+    apply_flags(spec, arguments);
+    return resolve(spec, "/b").spec;
+  };
+  const JobSpec strict = spec_of({"--determinism", "strict"});
+  EXPECT_EQ(strict.threads_per_worker(), 1);
+  const JobSpec four = spec_of({"--determinism", "strict", "--threads_per_worker", "4"});
+  EXPECT_EQ(four.threads_per_worker(), 4);
+  EXPECT_EQ(spec_of({}).threads_per_worker(), 0);
+  // A resume with other threads would give other bits.
+  EXPECT_NE(spec_digest(strict), spec_digest(four));
+  EXPECT_EQ(spec_digest(spec_of({})), spec_digest(spec_of({"--threads_per_worker", "4"})));
+}
+
+TEST(BackendSpec, MpiIsRefusedUntilItWorks) {
+  EXPECT_THAT(resolve_error(ErrorCode::kInvalidArgument, {"--backend", "mpi"}), HasSubstr("backend = \"mpi\""));
+}
+
 TEST(Check, NamesAllThatIsWrongAtOnce) {
   const std::string text = resolve_error(ErrorCode::kInvalidArgument,
-                                         {"--run_name", "..", "--embed_dim", "7", "--determinism", "strict"});
+                                         {"--run_name", "..", "--embed_dim", "7", "--precision", "auto"});
   EXPECT_THAT(
-      text, AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("determinism"))));
-  EXPECT_THAT(
-      resolve_error(ErrorCode::kUnimplemented, {"--determinism", "strict", "--precision", "auto"}),
-      AllOf(HasSubstr("determinism"), HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
+      text, AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("precision"))));
+  EXPECT_THAT(resolve_error(ErrorCode::kUnimplemented, {"--precision", "auto"}),
+              AllOf(HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
 }
 
 TEST(Check, RefusesASpecThatWasNotResolved) {

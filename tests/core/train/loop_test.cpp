@@ -310,6 +310,13 @@ TEST_F(LoopTest, StepThatLostASample_FailsTheRun) {
     std::vector<at::Tensor> all_gather(const at::Tensor& tensor) override {
       return inner_->all_gather(tensor);
     }
+    void all_gather_into(at::Tensor output, const at::Tensor& input) override {
+      inner_->all_gather_into(std::move(output), input);
+    }
+    std::unique_ptr<comm::Pending> all_to_all_async(at::Tensor output, comm::Splits output_splits,
+                                                    at::Tensor input, comm::Splits input_splits) override {
+      return inner_->all_to_all_async(output, output_splits, input, input_splits);
+    }
     void barrier() override { inner_->barrier(); }
     void abort(const std::string& reason) override { inner_->abort(reason); }
 
