@@ -1,9 +1,12 @@
 #include "core/base/digest.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
-#include <fstream>
+#include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include "core/base/error.h"
@@ -52,14 +55,24 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string sha256_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw Error(ErrorCode::kNotFound, "cannot open " + file.string());
+  const auto fail = [&](ErrorCode code, const char* what) {
+    throw Error(code, std::string("cannot ") + what + " " + file.string() + ": " + std::strerror(errno));
+  };
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(ErrorCode::kNotFound, "open");
+  const struct Closer {
+    int held;
+    ~Closer() { ::close(held); }
+  } closer{fd};
   Sha256 digest;
   std::vector<char> buffer(1 << 20);
-  while (stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || stream.gcount() > 0)
-    digest.update(buffer.data(), static_cast<std::size_t>(stream.gcount()));
-  if (stream.bad()) throw Error(ErrorCode::kDataLoss, "cannot read " + file.string());
-  return digest.hex();
+  while (true) {
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(errno == ESTALE ? ErrorCode::kUnavailable : ErrorCode::kDataLoss, "read");
+    if (count == 0) return digest.hex();
+    digest.update(buffer.data(), static_cast<std::size_t>(count));
+  }
 }
 
 }  // namespace mdgen

@@ -29,7 +29,8 @@ class Sha256 {
 
 std::string sha256_hex(std::string_view bytes);
 
-// Throws Error(kNotFound) when the file cannot be opened, Error(kDataLoss) when reading fails half-way.
+// Throws Error(kNotFound) when the file cannot be opened, Error(kDataLoss) when reading fails half-way,
+// Error(kUnavailable) when it went stale (NFS).
 std::string sha256_file(const std::filesystem::path& file);
 
 }  // namespace mdgen

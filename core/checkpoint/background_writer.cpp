@@ -1,3 +1,5 @@
+#include "core/checkpoint/background_writer.h"
+
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -6,91 +8,176 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "core/checkpoint/train_state.h"
+#include "core/checkpoint/publisher.h"
+#include "core/checkpoint/snapshot_buffer.h"
 
 namespace mdgen::checkpoint {
+namespace fs = std::filesystem;
+namespace {
+
+const SystemClock kClock;
+
+double seconds_since(Clock::Steady begin) {
+  return std::chrono::duration<double>(kClock.steady() - begin).count();
+}
+
+std::string megabytes(std::int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
+
+std::string room_text(const fs::path& folder, std::int64_t needed, std::int64_t free) {
+  return folder.string() + ": " + megabytes(needed) + " are needed, " +
+         (free < 0 ? "what is free is unknown" : megabytes(free) + " are free");
+}
+
+}  // namespace
 
 struct BackgroundWriter::State {
+  enum class Work { kNone, kPrepare, kWrite };
+
+  explicit State(Options given)
+      : options(std::move(given)), publisher(options.checkpoints, options.policy, kClock) {}
+
   Options options;
   Done done;
 
   std::mutex mutex;
   std::condition_variable changed;
-  TrainState buffer;  // the snapshot in flight, or the last one's warm memory
-  bool pending = false;
+  Work work = Work::kNone;
   bool closing = false;
-  std::exception_ptr failure;
+  bool deletes = true;
+  TrainState like;      // of kPrepare
+  std::string failure;  // of the last write; empty: none
+  double blocked_seconds = 0;
+  Name name;  // of the last write
+
+  // The writer's thread alone while there is work, otherwise the caller's.
+  SnapshotBuffer buffer;
+  Publisher publisher;
 
   std::thread thread;
 
-  void publish_and_tell() {
-    const Name name{buffer.summary.step, options.generation};
-    const auto folder =
-        publish(options.checkpoints, name, buffer.summary,
-                [this](const std::filesystem::path& temporary) { write_files(temporary, buffer); });
-    verify(folder);
-    retain(options.checkpoints, options.keep_last, options.generation);
-    if (done) done(folder, name.step);
+  bool may_delete() {
+    const std::lock_guard lock(mutex);
+    return deletes;
+  }
+
+  WriteResult publish() {
+    const Clock::Steady begin = kClock.steady();
+    const TrainState& state = buffer.state();
+    WriteResult result;
+    result.step = name.step;
+    result.val_loss = state.summary.val_loss;
+    try {
+      buffer.wait();
+      result.bytes_needed = bytes_of(state);
+      result.folder = publisher.publish(name, state.summary, result.bytes_needed, may_delete(),
+                                        [&](const fs::path& folder) { return write_files(folder, state); });
+    } catch (const std::exception& error) {
+      result.problem = error.what();
+    }
+    result.bytes_free = publisher.free();
+    result.persist_seconds = seconds_since(begin);
+    return result;
+  }
+
+  void write_now() {
+    WriteResult result = publish();
+    if (!result.problem.empty()) {
+      result.problem = "the checkpoint of step " + std::to_string(result.step) +
+                       " is not written: " + result.problem + " (" +
+                       room_text(options.checkpoints, result.bytes_needed, result.bytes_free) + ")";
+      spdlog::warn("{}", result.problem);
+    }
+    {
+      const std::lock_guard lock(mutex);
+      failure = result.problem;
+      result.blocked_seconds = blocked_seconds;
+    }
+    if (done) done(result);
+  }
+
+  void prepare_now() {
+    buffer.prepare(std::exchange(like, {}));
+    if (may_delete()) publisher.sweep();
   }
 
   void loop() {
     std::unique_lock lock(mutex);
     while (true) {
-      changed.wait(lock, [this] { return pending || closing; });
-      if (!pending) return;
+      changed.wait(lock, [this] { return work != Work::kNone || closing; });
+      if (work == Work::kNone) return;
+      const Work now = work;
       lock.unlock();
-      std::exception_ptr failed;
       try {
-        publish_and_tell();
-      } catch (...) {
-        failed = std::current_exception();
+        if (now == Work::kPrepare) prepare_now();
+        if (now == Work::kWrite) write_now();
+      } catch (const std::exception& error) {
+        spdlog::error("the checkpoint writer: {}", error.what());
       }
       lock.lock();
-      if (failed && !failure) failure = failed;
-      pending = false;
+      work = Work::kNone;
       changed.notify_all();
     }
   }
 
-  // Waits for the one in flight and throws what it, or one before it, has thrown.
-  void wait_idle(std::unique_lock<std::mutex>& lock) {
-    changed.wait(lock, [this] { return !pending; });
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+  std::unique_lock<std::mutex> idle() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return work == Work::kNone; });
+    return lock;
+  }
+  void begin(Work what) {
+    work = what;
+    changed.notify_all();
   }
 };
 
-BackgroundWriter::BackgroundWriter(Options options, Done done) : state_(std::make_unique<State>()) {
-  state_->options = std::move(options);
+BackgroundWriter::BackgroundWriter(Options options, Done done)
+    : state_(std::make_unique<State>(std::move(options))) {
   state_->done = std::move(done);
   state_->thread = std::thread([state = state_.get()] { state->loop(); });
 }
 
 BackgroundWriter::~BackgroundWriter() {
   {
-    std::unique_lock lock(state_->mutex);
+    const std::lock_guard lock(state_->mutex);
     state_->closing = true;
     state_->changed.notify_all();
   }
   state_->thread.join();
-  if (!state_->failure) return;
-  try {
-    std::rethrow_exception(state_->failure);
-  } catch (const std::exception& error) {
-    spdlog::error("a checkpoint was not written: {}", error.what());
-  }
+}
+
+void BackgroundWriter::prepare(const TrainState& like) {
+  const auto lock = state_->idle();
+  state_->like = like;
+  state_->begin(State::Work::kPrepare);
 }
 
 void BackgroundWriter::write(const TrainState& live) {
-  std::unique_lock lock(state_->mutex);
-  state_->wait_idle(lock);
-  state_->buffer = snapshot(live, std::move(state_->buffer));
-  state_->pending = true;
-  state_->changed.notify_all();
+  const Clock::Steady begin = kClock.steady();
+  const auto lock = state_->idle();
+  state_->buffer.copy(live);
+  state_->name = {live.summary.step, state_->options.generation};
+  state_->blocked_seconds = seconds_since(begin);
+  state_->begin(State::Work::kWrite);
 }
 
 void BackgroundWriter::flush() {
-  std::unique_lock lock(state_->mutex);
-  state_->wait_idle(lock);
+  const auto lock = state_->idle();
+  if (!state_->failure.empty()) throw Error(ErrorCode::kUnavailable, state_->failure);
+}
+
+void BackgroundWriter::retry() {
+  const auto lock = state_->idle();
+  if (!state_->failure.empty()) state_->begin(State::Work::kWrite);
+}
+
+void BackgroundWriter::enter_generation(std::int64_t generation, bool deletes) {
+  const std::lock_guard lock(state_->mutex);
+  state_->options.generation = generation;
+  state_->deletes = deletes;
 }
 
 }  // namespace mdgen::checkpoint

@@ -9,12 +9,13 @@
 namespace mdgen::checkpoint {
 
 inline constexpr const char* kManifestFile = "manifest.json";
-inline constexpr int kManifestVersion = 1;
+// Version 1 had no digest of itself and no validation loss.
+inline constexpr int kManifestVersion = 2;
 
 std::string to_json(const Manifest& manifest);
 
-// Throws Error(kDataLoss) naming `source`: not JSON, a missing or ill-typed member, a file name with a path
-// in it.
+// Throws Error(kDataLoss) naming `source`: another digest than its own, not JSON, a missing or ill-typed
+// member, no files, a file name with a path in it or given twice.
 Manifest manifest_from_json(const std::string& text, const std::string& source);
 
 // Records size and digest of every file in `folder` but the manifest itself, by name; fsyncs each.

@@ -1,76 +1,184 @@
 #include "core/checkpoint/retention.h"
 
-#include <charconv>
-#include <cstdio>
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
 
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/identity.h"
 #include "core/base/log.h"
+#include "core/checkpoint/pin.h"
+#include "core/checkpoint/temporary.h"
 
 namespace mdgen::checkpoint {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kTemporary = ".tmp-g";
-constexpr std::string_view kTrash = ".trash-";
-
-void sweep(const fs::path& checkpoints, std::int64_t generation) {
-  std::vector<fs::path> stale;
+// Size and time of a file, or of all files in a folder.
+std::string fingerprint_of(const fs::path& path) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(checkpoints, error)) {
-    const std::string name = entry.path().filename().string();
-    const auto owner = generation_of_temporary(name);
-    if (name.starts_with(kTrash) || (owner && *owner < generation)) stale.push_back(entry.path());
-  }
-  for (const fs::path& folder : stale) {
-    fs::remove_all(folder, error);
-    if (error) spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
+  std::string text = std::to_string(fs::last_write_time(path, error).time_since_epoch().count());
+  if (!fs::is_directory(path, error)) return text + ":" + std::to_string(fs::file_size(path, error));
+  std::vector<std::string> names = names_in_folder(path);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) text += "/" + name + ":" + fingerprint_of(path / name);
+  return text;
+}
+
+void unlink_all(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) spdlog::warn("cannot remove {}: {}", path.string(), error.message());
+}
+
+std::int64_t free_or_none(const fs::path& folder) {
+  try {
+    return free_bytes(folder);
+  } catch (const Error&) {
+    return 0;
   }
 }
 
 }  // namespace
 
-std::string temporary_name(const Name& name) {
-  char generation[32];
-  std::snprintf(generation, sizeof generation, "%04lld", static_cast<long long>(name.generation));
-  return std::string(kTemporary) + generation + "-" + folder_name(name) + "-" + make_short_id();
-}
-
-std::optional<std::int64_t> generation_of_temporary(const std::string& folder) {
-  if (!folder.starts_with(kTemporary)) return std::nullopt;
-  std::int64_t generation = 0;
-  const char* begin = folder.data() + kTemporary.size();
-  const auto [end, error] = std::from_chars(begin, folder.data() + folder.size(), generation);
-  if (error != std::errc() || end == begin) return std::nullopt;
-  return generation;
-}
-
-void remove_folder(const fs::path& folder) {
+bool remove_checkpoint(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  const fs::path checkpoints = folder.parent_path();
+  const fs::path trash = checkpoints / (std::string(kTrash) + name + "-" + make_short_id());
   std::error_code error;
-  fs::path trash =
-      folder.parent_path() / (std::string(kTrash) + folder.filename().string() + "-" + make_short_id());
   fs::rename(folder, trash, error);
-  if (error) {
+  if (error && error != std::errc::no_such_file_or_directory) {
     spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
-    return;
+    return false;
   }
-  fs::remove_all(trash, error);
-  if (error) spdlog::warn("cannot remove {}: {}", trash.string(), error.message());
+  try {
+    if (pinned(names_in_folder(checkpoints)).contains(name)) {
+      fs::rename(trash, folder, error);
+      if (!error) return false;
+      spdlog::warn("{} is being read, but cannot get its name back: {}", trash.string(), error.message());
+    }
+  } catch (const Error& failure) {
+    spdlog::warn("cannot look for readers of {}: {}", folder.string(), failure.what());
+  }
+  unlink_all(trash);
+  return true;
 }
 
-void retain(const fs::path& checkpoints, int keep_last, std::int64_t generation) {
-  sweep(checkpoints, generation);
-  if (keep_last <= 0) return;
-  std::vector<std::string> notes;
-  const auto newest = newest_good(checkpoints, notes);
-  if (!newest) return;
-  int kept = 0;
-  for (const fs::path& folder : list(checkpoints)) {
-    const bool keep = kept < keep_last || folder == newest->folder;
-    if (keep)
-      ++kept;
-    else
-      remove_folder(folder);
+Retention::Retention(fs::path checkpoints, Policy policy, const Clock& clock)
+    : checkpoints_(std::move(checkpoints)), policy_(policy), clock_(clock) {}
+
+void Retention::verified(const fs::path& folder) {
+  const auto name = parse_folder_name(folder.filename().string());
+  if (name && (!verified_ || *name > *verified_)) verified_ = name;
+}
+
+bool Retention::left_behind(const std::string& name) {
+  std::string fingerprint;
+  try {
+    fingerprint = fingerprint_of(checkpoints_ / name);
+  } catch (const Error&) {
+    return false;
   }
+  const auto [seen, first] = seen_.try_emplace(name, Seen{fingerprint, clock_.steady()});
+  if (!first && seen->second.fingerprint != fingerprint) seen->second = {fingerprint, clock_.steady()};
+  return clock_.steady() - seen->second.since >= kQuiet;
+}
+
+void Retention::sweep(const std::vector<std::string>& names) {
+  const std::set<std::string> now(names.begin(), names.end());
+  std::erase_if(seen_, [&](const auto& entry) { return !now.contains(entry.first); });
+  const std::set<std::string> held = pinned(names);
+  const auto gone = [&](const std::string& name, const std::optional<Owner>& owner) {
+    const Life life = owner ? life_of(*owner) : Life::kUnknown;
+    return life == Life::kDead || (life == Life::kUnknown && left_behind(name));
+  };
+  for (const std::string& name : names) {
+    bool remove = false;
+    if (name.starts_with(kTrash)) {
+      remove = std::none_of(held.begin(), held.end(), [&](const std::string& checkpoint) {
+        return name.starts_with(std::string(kTrash) + checkpoint + "-");
+      });
+    } else if (const auto temporary = parse_temporary(name)) {
+      const bool ours = temporary->owner && *temporary->owner == this_process();
+      remove = ours ? !is_written_here(name) : gone(name, temporary->owner);
+    } else if (const auto pin = parse_pin(name)) {
+      remove = gone(name, pin->owner);
+    }
+    if (remove) unlink_all(checkpoints_ / name);
+  }
+}
+
+std::vector<Candidate> Retention::candidates(const std::vector<std::string>& names) {
+  const std::set<std::string> held = pinned(names);
+  std::vector<Candidate> found;
+  for (const std::string& folder : names) {
+    const auto name = parse_folder_name(folder);
+    if (!name) continue;
+    Candidate& candidate = found.emplace_back(Candidate{.name = *name});
+    candidate.pinned = held.contains(folder);
+    candidate.verified = name == verified_;
+    try {
+      candidate.val_loss = check_sizes(checkpoints_ / folder).summary.val_loss;
+    } catch (const Error& error) {
+      candidate.damaged = error.code() == ErrorCode::kDataLoss;
+    }
+  }
+  return found;
+}
+
+bool Retention::superseded(const std::vector<std::string>& names, std::int64_t generation) const {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& folder) {
+    const auto name = parse_folder_name(folder);
+    const auto temporary = parse_temporary(folder);
+    return (name && name->generation > generation) || (temporary && temporary->generation > generation);
+  });
+}
+
+void Retention::remove(const std::vector<Name>& names, std::int64_t until_free) {
+  for (const Name& name : names) {
+    if (free_or_none(checkpoints_) >= until_free) return;
+    remove_checkpoint(checkpoints_ / folder_name(name));
+  }
+}
+
+void Retention::sweep() {
+  try {
+    sweep(names_in_folder(checkpoints_));
+  } catch (const Error& error) {
+    spdlog::warn("what dead writers left behind is not removed: {}", error.what());
+  }
+}
+
+void Retention::run(std::int64_t generation) {
+  sweep();
+  try {
+    const std::vector<std::string> names = names_in_folder(checkpoints_);
+    if (superseded(names, generation)) {
+      spdlog::info("generation {} deletes no checkpoint: a later one is at work", generation);
+      return;
+    }
+    remove(superfluous(candidates(names), policy_), std::numeric_limits<std::int64_t>::max());
+  } catch (const Error& error) {
+    spdlog::warn("old checkpoints are not removed: {}", error.what());
+  }
+}
+
+std::int64_t Retention::make_room(std::int64_t generation, std::int64_t bytes) {
+  if (const std::int64_t free = free_bytes(checkpoints_); free >= bytes) return free;
+  if (!verified_) {
+    std::vector<std::string> notes;
+    if (const auto found = newest_good(checkpoints_, notes)) verified(found->folder);
+  }
+  run(generation);
+  try {
+    const std::vector<std::string> names = names_in_folder(checkpoints_);
+    if (!superseded(names, generation)) remove(dispensable(candidates(names), policy_), bytes);
+  } catch (const Error& error) {
+    spdlog::warn("no room is made for a checkpoint: {}", error.what());
+  }
+  return free_bytes(checkpoints_);
 }
 
 }  // namespace mdgen::checkpoint

@@ -14,7 +14,7 @@ constexpr int kStateVersion = 1;
 
 }  // namespace
 
-void write_state_file(const std::filesystem::path& folder, const StateFile& state) {
+FileRecord write_state_file(const std::filesystem::path& folder, const StateFile& state) {
   const Summary& summary = state.summary;
   Json json = {{"version", kStateVersion},
                {"step", summary.step},
@@ -28,7 +28,10 @@ void write_state_file(const std::filesystem::path& folder, const StateFile& stat
                {"spec", state.spec_json.empty() ? Json::object() : Json::parse(state.spec_json)}};
   if (!state.loop_json.empty()) json["loop"] = Json::parse(state.loop_json);
   if (!state.ledger_json.empty()) json["ledger"] = Json::parse(state.ledger_json);
-  write_file_synced(folder / kStateFile, json.dump(2) + "\n");
+  const std::string text = json.dump(2) + "\n";
+  const std::string_view part = text;
+  WrittenFile written = write_file_recorded(folder / kStateFile, {&part, 1});
+  return {kStateFile, written.bytes, std::move(written.sha256)};
 }
 
 StateFile read_state_file(const std::filesystem::path& folder) {

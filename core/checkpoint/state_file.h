@@ -21,7 +21,7 @@ struct StateFile {
   std::string ledger_json{};  // an array of records (core/ledger/json.h); empty: none
 };
 
-void write_state_file(const std::filesystem::path& folder, const StateFile& state);
+FileRecord write_state_file(const std::filesystem::path& folder, const StateFile& state);
 // Throws Error(kDataLoss) naming the file.
 StateFile read_state_file(const std::filesystem::path& folder);
 

@@ -34,7 +34,7 @@ const char* dtype_name(const std::string& tensor, at::ScalarType type) {
   throw Error(ErrorCode::kInternal, "tensor " + tensor + " has a dtype that a checkpoint cannot hold");
 }
 
-void write_tensors(const fs::path& file, const Tensors& tensors, std::int64_t step) {
+FileRecord write_tensors(const fs::path& file, const Tensors& tensors, std::int64_t step) {
   std::vector<at::Tensor> host;  // keeps the bytes alive
   std::vector<format::TensorBytes> bytes;
   for (const auto& [name, tensor] : tensors) {
@@ -44,7 +44,9 @@ void write_tensors(const fs::path& file, const Tensors& tensors, std::int64_t st
                      flat.sizes().vec(),
                      {static_cast<const std::byte*>(flat.data_ptr()), flat.nbytes()}});
   }
-  format::write_safetensors(file, bytes, {{"format", "pt"}, {"step", std::to_string(step)}});
+  WrittenFile written =
+      format::write_safetensors(file, bytes, {{"format", "pt"}, {"step", std::to_string(step)}});
+  return {file.filename().string(), written.bytes, std::move(written.sha256)};
 }
 
 Tensors read_tensors(const fs::path& file) {
@@ -97,15 +99,26 @@ TrainState snapshot(const TrainState& live, TrainState reuse) {
           live.ledger_json};
 }
 
-void write_files(const fs::path& folder, const TrainState& state) {
+std::vector<FileRecord> write_files(const fs::path& folder, const TrainState& state) {
   const std::int64_t step = state.summary.step;
-  write_tensors(folder / kModelFile, state.model, step);
-  if (!state.ema.empty()) write_tensors(folder / kEmaFile, state.ema, step);
-  write_tensors(folder / kOptimizerFile, state.optimizer, step);
-  write_state_file(folder, {.summary = state.summary,
-                            .spec_json = state.spec_json,
-                            .loop_json = state.loop_json,
-                            .ledger_json = state.ledger_json});
+  std::vector<FileRecord> files;
+  files.push_back(write_tensors(folder / kModelFile, state.model, step));
+  if (!state.ema.empty()) files.push_back(write_tensors(folder / kEmaFile, state.ema, step));
+  files.push_back(write_tensors(folder / kOptimizerFile, state.optimizer, step));
+  files.push_back(write_state_file(folder, {.summary = state.summary,
+                                            .spec_json = state.spec_json,
+                                            .loop_json = state.loop_json,
+                                            .ledger_json = state.ledger_json}));
+  return files;
+}
+
+std::int64_t bytes_of(const TrainState& state) {
+  constexpr std::size_t kHeader = 256;   // of a tensor
+  constexpr std::size_t kOthers = 65536;  // the rest, rounded up to blocks
+  std::size_t bytes = kOthers + 2 * (state.spec_json.size() + state.loop_json.size() + state.ledger_json.size());
+  for (const Tensors* tensors : {&state.model, &state.ema, &state.optimizer})
+    for (const auto& [name, tensor] : *tensors) bytes += tensor.nbytes() + name.size() + kHeader;
+  return static_cast<std::int64_t>(bytes);
 }
 
 TrainState read_files(const fs::path& folder) {

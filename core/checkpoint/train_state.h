@@ -1,14 +1,13 @@
-// Train state <-> checkpoint folder, and the background writer.
+// Train state <-> checkpoint folder.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
-#include <memory>
 #include <string>
+#include <vector>
 
 #include "core/checkpoint/store.h"
 
@@ -32,35 +31,14 @@ struct TrainState {
 // costs more).
 TrainState snapshot(const TrainState& live, TrainState reuse = {});
 
-// Writes the files of a checkpoint into `folder` (see store.h).
-void write_files(const std::filesystem::path& folder, const TrainState& state);
+// Writes the files of a checkpoint into `folder` (see store.h); returns what they are by their bytes in
+// memory.
+std::vector<FileRecord> write_files(const std::filesystem::path& folder, const TrainState& state);
+
+// What write_files needs on the disk, a little more than less.
+std::int64_t bytes_of(const TrainState& state);
 
 // Reads what write_files wrote. Throws Error(kDataLoss) naming file and tensor.
 TrainState read_files(const std::filesystem::path& folder);
-
-// Publishes snapshots from a thread of its own: one in flight; a second request waits for the first. Errors
-// are kept and thrown by the next call. After publishing it verifies the folder by reading it back, applies
-// retention and calls `done(folder)` on its thread.
-class BackgroundWriter {
- public:
-  struct Options {
-    std::filesystem::path checkpoints;
-    std::int64_t generation = 1;
-    int keep_last = 3;
-  };
-  using Done = std::function<void(const std::filesystem::path& folder, std::int64_t step)>;
-
-  BackgroundWriter(Options options, Done done);
-  ~BackgroundWriter();  // waits for the one in flight
-
-  // Copies `live` and returns; the files are written in the background.
-  void write(const TrainState& live);
-  // Waits until nothing is in flight.
-  void flush();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 }  // namespace mdgen::checkpoint

@@ -169,7 +169,7 @@ std::span<const std::byte> SafetensorsFile::bytes(const std::string& name) const
   return map_->data.subspan(found->second.begin, found->second.end - found->second.begin);
 }
 
-void write_safetensors(const std::filesystem::path& file, std::span<const TensorBytes> tensors,
+WrittenFile write_safetensors(const std::filesystem::path& file, std::span<const TensorBytes> tensors,
                        const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -199,7 +199,7 @@ void write_safetensors(const std::filesystem::path& file, std::span<const Tensor
   std::vector<std::string_view> parts = {{reinterpret_cast<const char*>(&length), kLengthBytes}, text};
   for (const TensorBytes& tensor : tensors)
     parts.emplace_back(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
-  write_file_synced(file, parts);
+  return write_file_recorded(file, parts);
 }
 
 }  // namespace mdgen::format

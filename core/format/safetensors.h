@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/files.h"
+
 namespace mdgen::format {
 
 // Bytes of one item; 0 for a dtype that is none of the format's.
@@ -32,9 +34,9 @@ struct TensorBytes {
 };
 
 // Writes a new file (it must not exist) and fsyncs it. The data part is aligned to 64 bytes. Tensors in the
-// given order.
-void write_safetensors(const std::filesystem::path& file, std::span<const TensorBytes> tensors,
-                       const std::map<std::string, std::string>& metadata);
+// given order. Returns what was written.
+WrittenFile write_safetensors(const std::filesystem::path& file, std::span<const TensorBytes> tensors,
+                              const std::map<std::string, std::string>& metadata);
 
 // A read-only memory map. Throws Error naming file and tensor: bad header, overlap, hole, size against shape,
 // truncated.

@@ -36,6 +36,9 @@
 namespace mdgen::train {
 namespace {
 
+// Of the last checkpoint: nothing else holds the weights.
+constexpr std::chrono::minutes kPatience{30};
+
 // A step that the other ranks may not have applied yet, and the records that follow it.
 struct Uncommitted {
   v1::StepReport report;
@@ -306,7 +309,7 @@ v1::FinishReport Run::end(bool stopped, bool stop_checkpoint) {
   if (trained && (!stopped || stop_checkpoint)) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   agree(collective_, device_, [&] {
-    outputs_->flush();
+    outputs_->finish(kPatience);
     return std::string();
   });
   v1::FinishReport report;

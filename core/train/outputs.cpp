@@ -2,9 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <thread>
 
 #include "core/model/summary.h"
 #include "core/train/failure.h"
@@ -27,11 +30,37 @@ void write_or_fail(const char* reason, const Write& write) {
   }
 }
 
+// Adam makes its moments with the first gradients.
+checkpoint::TrainState with_all_moments(const RunState& state) {
+  checkpoint::TrainState like = state.live();
+  for (const auto& [name, parameter] : state.parameters()) {
+    const auto weights = like.model.find(name);
+    if (weights == like.model.end()) continue;
+    like.optimizer.try_emplace("exp_avg." + name, weights->second);
+    like.optimizer.try_emplace("exp_avg_sq." + name, weights->second);
+  }
+  return like;
+}
+
+v1::CheckpointReport report_of(const checkpoint::WriteResult& result) {
+  v1::CheckpointReport report;
+  report.set_step(result.step);
+  report.set_folder(result.folder.string());
+  report.set_verified(result.problem.empty());
+  report.set_problem(result.problem);
+  report.set_blocked_seconds(result.blocked_seconds);
+  report.set_persist_seconds(result.persist_seconds);
+  report.set_bytes_needed(result.bytes_needed);
+  report.set_bytes_free(result.bytes_free);
+  if (result.val_loss) report.set_val_loss(*result.val_loss);
+  return report;
+}
+
 }  // namespace
 
 Outputs::Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
                  RunState& state, RunObserver& observer, const Clock& clock)
-    : assignment_(assignment), observer_(observer) {
+    : assignment_(assignment), observer_(observer), clock_(clock) {
   const v1::JobSpec& spec = assignment.spec();
   const fs::path checkpoints = fs::path(assignment.run_folder()) / "checkpoints";
   const bool trains = !spec.loop().validate();
@@ -40,23 +69,22 @@ Outputs::Outputs(const v1::Assignment& assignment, const Start& start, std::int6
     const std::int64_t last_line = trains ? start.step : std::numeric_limits<std::int64_t>::max();
     recorder_ = std::make_unique<Recorder>(assignment, last_line, total_steps, observer, clock);
   });
-  if (trains) {
-    writer_ = std::make_unique<checkpoint::BackgroundWriter>(
-        checkpoint::BackgroundWriter::Options{.checkpoints = checkpoints,
-                                              .generation = assignment.id().generation(),
-                                              .keep_last = spec.checkpoint().keep_last()},
-        [this](const fs::path& written, std::int64_t step) {
-          v1::CheckpointReport report;
-          report.set_step(step);
-          report.set_folder(written.string());
-          report.set_verified(true);
-          observer_.checkpoint(report);
-        });
-  }
+  if (trains) open_writer(state);
   report_start(start, state);
 }
 
 Outputs::~Outputs() = default;
+
+void Outputs::open_writer(const RunState& state) {
+  const v1::CheckpointSpec& spec = assignment_.spec().checkpoint();
+  writer_ = std::make_unique<checkpoint::BackgroundWriter>(
+      checkpoint::BackgroundWriter::Options{
+          .checkpoints = fs::path(assignment_.run_folder()) / "checkpoints",
+          .generation = assignment_.id().generation(),
+          .policy = {.keep_last = spec.keep_last(), .keep_every = spec.keep_every(), .keep_best = spec.keep_best()}},
+      [this](const checkpoint::WriteResult& result) { observer_.checkpoint(report_of(result)); });
+  writer_->prepare(with_all_moments(state));
+}
 
 void Outputs::report_start(const Start& start, RunState& state) {
   const std::int64_t parameters = state.parameter_count();
@@ -90,16 +118,36 @@ void Outputs::committed(const v1::StepReport& report, const std::vector<LogRecor
 }
 
 void Outputs::validated(const v1::ValidationReport& report, const LogRecord& record) {
+  validation_ = report;
   write_or_fail(kMetricsFailed, [&] { recorder_->validated(report, record); });
 }
 
 void Outputs::checkpoint(const checkpoint::TrainState& live) {
-  write_or_fail(kCheckpointFailed, [&] { writer_->write(live); });
+  checkpoint::TrainState judged = live;
+  if (validation_ && validation_->step() == live.summary.step && std::isfinite(validation_->val_loss())) {
+    judged.summary.val_loss = validation_->val_loss();
+  }
+  write_or_fail(kCheckpointFailed, [&] { writer_->write(judged); });
 }
 
 void Outputs::flush() {
   if (!writer_) return;
   write_or_fail(kCheckpointFailed, [&] { writer_->flush(); });
+}
+
+void Outputs::finish(std::chrono::seconds patience) {
+  constexpr std::chrono::seconds kLongest{10};
+  const Clock::Steady end = clock_.steady() + patience;
+  for (std::chrono::seconds wait{1};; wait = std::min(2 * wait, kLongest)) {
+    try {
+      return flush();
+    } catch (const RunFailure& failure) {
+      if (clock_.steady() + wait > end) throw;
+      spdlog::warn("the last checkpoint is tried again in {} s: {}", wait.count(), failure.what());
+    }
+    std::this_thread::sleep_for(wait);
+    writer_->retry();
+  }
 }
 
 }  // namespace mdgen::train

@@ -1,11 +1,13 @@
 // What rank 0 writes into the run folder: records and checkpoints.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/clock.h"
-#include "core/checkpoint/train_state.h"
+#include "core/checkpoint/background_writer.h"
 #include "core/train/log_record.h"
 #include "core/train/observer.h"
 #include "core/train/recorder.h"
@@ -27,14 +29,22 @@ class Outputs {
 
   void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);
   void validated(const v1::ValidationReport& report, const LogRecord& record);
-  void checkpoint(const checkpoint::TrainState& live);  // copies it; the writer works in the background
-  void flush();                                         // waits until the last checkpoint is verified
+  // Copies it; the writer works in the background. Should that fail, the observer is told and training goes
+  // on.
+  void checkpoint(const checkpoint::TrainState& live);
+  // Waits until the last checkpoint is verified. Throws when it failed.
+  void flush();
+  // The same for the last one of the run: tries again for `patience`, since nothing else holds these weights.
+  void finish(std::chrono::seconds patience);
 
  private:
   void report_start(const Start& start, RunState& state);
+  void open_writer(const RunState& state);
 
   const v1::Assignment& assignment_;
   RunObserver& observer_;
+  const Clock& clock_;
+  std::optional<v1::ValidationReport> validation_;  // the last
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<checkpoint::BackgroundWriter> writer_;
 };

@@ -6,11 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "tests/support/temp_dir.h"
+#include "core/checkpoint/retention.h"
+#include "tests/support/memory_dir.h"
 
 namespace mdgen::checkpoint {
 namespace {
@@ -43,11 +45,16 @@ class Store : public ::testing::Test {
       return error.what();
     }
   }
+  int hidden() const {
+    const std::vector<std::string> names = names_in_folder(checkpoints);
+    return static_cast<int>(std::count_if(names.begin(), names.end(),
+                                          [](const std::string& name) { return name.starts_with('.'); }));
+  }
   static void overwrite(const fs::path& file, const std::string& text) {
     std::ofstream(file, std::ios::binary) << text;
   }
 
-  testing::TempDir dir;
+  testing::MemoryDir dir;
   fs::path checkpoints = dir / "checkpoints";
 };
 
@@ -101,11 +108,15 @@ TEST_F(Store, EachKindOfDamageIsNamed) {
   std::string outside = manifest;
   outside.replace(outside.find("state.json"), 10, "../a.json/");
   overwrite(folder / "manifest.json", outside);
-  EXPECT_THAT(problem(folder), HasSubstr("outside its folder"));
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is damaged"));
   std::string other_step = manifest;
   other_step.replace(other_step.find("\"step\": 5"), 9, "\"step\": 6");
   overwrite(folder / "manifest.json", other_step);
-  EXPECT_THAT(problem(folder), HasSubstr("its folder's name is of step 5"));
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is damaged"));
+  overwrite(folder / "manifest.json", manifest);
+  fs::rename(folder, checkpoints / "step-000000007-g0001");
+  EXPECT_THAT(problem(checkpoints / "step-000000007-g0001"), HasSubstr("its folder's name is of step 7"));
+  fs::rename(checkpoints / "step-000000007-g0001", folder);
   fs::remove(folder / "manifest.json");
   EXPECT_THAT(problem(folder), HasSubstr("manifest.json is missing"));
 }
@@ -182,39 +193,82 @@ TEST_F(Store, AKilledWriterLeavesNothingThatCounts) {
   EXPECT_THAT(names(), ElementsAre("step-000000004-g0001"));
   put(5);
   EXPECT_EQ(verify(checkpoints / "step-000000005-g0001").summary.step, 5);
-
-  const auto hidden = [this] {
-    int count = 0;
-    for (const auto& entry : fs::directory_iterator(checkpoints))
-      count += entry.path().filename().string().starts_with(".") ? 1 : 0;
-    return count;
-  };
-  retain(checkpoints, 0, 1);
-  EXPECT_EQ(hidden(), 1) << "the same generation's writer may still be at work";
-  retain(checkpoints, 0, 2);
-  EXPECT_EQ(hidden(), 0);
+  EXPECT_EQ(hidden(), 1);
+  Retention(checkpoints, {}, SystemClock()).sweep();
+  EXPECT_EQ(hidden(), 0) << "the writer is dead, whatever its generation";
 }
 
-TEST_F(Store, RetentionKeepsTheNewestAndTheNewestThatVerifies) {
-  for (int step = 1; step <= 5; ++step) put(step);
-  retain(checkpoints, 0, 1);
-  EXPECT_EQ(names().size(), 5U);
-  retain(checkpoints, 3, 1);
-  EXPECT_THAT(names(), ElementsAre("step-000000005-g0001", "step-000000004-g0001", "step-000000003-g0001"));
-  overwrite(checkpoints / "step-000000005-g0001" / "model.safetensors", "garbage!");
-  overwrite(checkpoints / "step-000000004-g0001" / "model.safetensors", "garbage!");
-  retain(checkpoints, 1, 1);
-  EXPECT_THAT(names(), ElementsAre("step-000000005-g0001", "step-000000003-g0001"));
-  EXPECT_EQ(problem(checkpoints / "step-000000003-g0001"), "");
+TEST_F(Store, OneThatIsRemovedWhileItIsVerifiedIsNoBadOne) {
+  put(1);
+  put(2);
+  // A name that lists, but is gone when it is opened: as a listing of NFS may be.
+  fs::create_symlink("nowhere", checkpoints / "step-000000003-g0001");
+  std::vector<std::string> notes;
+  const auto found = newest_good(checkpoints, notes);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->manifest.summary.step, 2);
+  EXPECT_THAT(notes, ElementsAre(HasSubstr("skipped step-000000003-g0001")));
 }
 
-TEST_F(Store, RetentionDeletesNothingWhenNothingVerifies) {
-  for (int step = 1; step <= 3; ++step) {
-    put(step);
-    fs::remove(checkpoints / folder_name({step, 1}) / "manifest.json");
+TEST_F(Store, ValidationLossAndDigestOfTheManifestItself) {
+  Summary summary{5, 0, 20, "spec", "plan"};
+  summary.val_loss = 0.25;
+  const fs::path folder = publish(checkpoints, {5, 1}, summary, [&](const fs::path& into) {
+    write_file_synced(into / "model.safetensors", "weights");
+  });
+  EXPECT_EQ(verify(folder).summary.val_loss, 0.25);
+  std::string text = read_file(folder / "manifest.json");
+  text.replace(text.find("0.25"), 4, "0.24");
+  overwrite(folder / "manifest.json", text);
+  EXPECT_THAT(problem(folder), HasSubstr("manifest.json is damaged"));
+  EXPECT_EQ(verify(put(6)).summary.val_loss, std::nullopt);
+}
+
+TEST_F(Store, AnOlderVersionsManifestIsRead) {
+  const fs::path folder = put(5);
+  std::string text = read_file(folder / "manifest.json");
+  text.replace(text.find("\"version\": 2"), 12, "\"version\": 1");
+  EXPECT_THAT((overwrite(folder / "manifest.json", text), problem(folder)), HasSubstr("is damaged"));
+  const auto digest = text.find("  \"manifest_sha256\"");
+  text.erase(digest, text.find('\n', digest) + 1 - digest);
+  overwrite(folder / "manifest.json", text);
+  EXPECT_EQ(problem(folder), "");
+}
+
+// Nothing of a checkpoint can change unnoticed.
+TEST_F(Store, EachFlippedBitOfEachFileIsFound) {
+  const fs::path folder = put(5);
+  int flips = 0;
+  for (const char* name : {"manifest.json", "model.safetensors", "state.json"}) {
+    const std::string good = read_file(folder / name);
+    for (std::size_t byte = 0; byte < good.size(); ++byte) {
+      for (int bit = 0; bit < 8; ++bit, ++flips) {
+        std::string bad = good;
+        bad[byte] = static_cast<char>(bad[byte] ^ (1 << bit));
+        overwrite(folder / name, bad);
+        ASSERT_NE(problem(folder), "") << name << ", byte " << byte << ", bit " << bit;
+      }
+    }
+    for (std::size_t length = 0; length < good.size(); ++length) {
+      overwrite(folder / name, good.substr(0, length));
+      ASSERT_NE(problem(folder), "") << name << " cut to " << length;
+    }
+    overwrite(folder / name, good + " ");
+    EXPECT_NE(problem(folder), "") << name << " with a blank more";
+    overwrite(folder / name, good);
   }
-  retain(checkpoints, 1, 1);
-  EXPECT_EQ(names().size(), 3U);
+  EXPECT_GT(flips, 4000);
+  EXPECT_EQ(problem(folder), "");
+  overwrite(folder / ".nfs000000000001", "kept by NFS while it is open");
+  EXPECT_EQ(problem(folder), "");
+  overwrite(folder / "ema.safetensors", "of somebody else");
+  EXPECT_THAT(problem(folder), HasSubstr("ema.safetensors is not in its manifest"));
+}
+
+TEST_F(Store, WhatCannotBeListedIsNotTakenForEmpty) {
+  write_file_synced(dir / "a-file", "");
+  EXPECT_THROW(list(dir / "a-file"), Error);
+  EXPECT_THAT(list(dir / "absent"), IsEmpty());
 }
 
 }  // namespace

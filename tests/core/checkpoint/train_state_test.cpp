@@ -9,6 +9,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/checkpoint/background_writer.h"
+#include "core/checkpoint/snapshot_buffer.h"
 #include "tests/support/temp_dir.h"
 
 namespace mdgen::checkpoint {
@@ -102,7 +104,7 @@ TEST(BackgroundWriter, WritesWhatWasGivenAndTellsInOrder) {
   std::vector<std::int64_t> told;
   {
     BackgroundWriter writer({dir / "checkpoints", 7, 2},
-                            [&](const fs::path&, std::int64_t step) { told.push_back(step); });
+                            [&](const WriteResult& result) { told.push_back(result.step); });
     for (std::int64_t step = 1; step <= 4; ++step) {
       TrainState live = some_state(step);
       writer.write(live);
@@ -115,16 +117,75 @@ TEST(BackgroundWriter, WritesWhatWasGivenAndTellsInOrder) {
   EXPECT_EQ(list(dir / "checkpoints").size(), 2U);
 }
 
-TEST(BackgroundWriter, AFailureIsThrownByTheNextCallAndDoesNotEndIt) {
+TEST(BackgroundWriter, AFailureIsToldAndThrownUntilOneSucceeds) {
   testing::TempDir dir;
   write_file_synced(dir / "checkpoints", "a file where the folder should be");
-  BackgroundWriter writer({dir / "checkpoints", 1, 3}, nullptr);
+  std::vector<WriteResult> told;
+  BackgroundWriter writer({dir / "checkpoints", 1, {}}, [&](const WriteResult& result) { told.push_back(result); });
+  EXPECT_NO_THROW(writer.flush());
+  writer.write(some_state(1));
+  EXPECT_ANY_THROW(writer.flush());
+  EXPECT_ANY_THROW(writer.flush());
+  writer.retry();
+  EXPECT_ANY_THROW(writer.flush());
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_THAT(told[1].problem, HasSubstr("the checkpoint of step 1 is not written"));
+  EXPECT_THAT(told[1].problem, HasSubstr((dir / "checkpoints").string()));
+  fs::remove(dir / "checkpoints");
+  writer.retry();
+  EXPECT_NO_THROW(writer.flush());
+  expect_equal(read_files(dir / "checkpoints" / folder_name({1, 1})).model, some_state(1).model);
+  writer.retry();
+  writer.flush();
+  EXPECT_EQ(told.size(), 3U) << "there is nothing to write again";
+  EXPECT_EQ(told[2].problem, "");
+  EXPECT_GT(told[2].bytes_needed, 0);
+  EXPECT_GE(told[2].bytes_free, told[2].bytes_needed);
+}
+
+TEST(BackgroundWriter, TheNextWriteGoesOnAfterAFailure) {
+  testing::TempDir dir;
+  write_file_synced(dir / "checkpoints", "a file where the folder should be");
+  BackgroundWriter writer({dir / "checkpoints", 1, {}}, nullptr);
   writer.write(some_state(1));
   EXPECT_ANY_THROW(writer.flush());
   fs::remove(dir / "checkpoints");
   writer.write(some_state(2));
   EXPECT_NO_THROW(writer.flush());
   EXPECT_EQ(verify(dir / "checkpoints" / folder_name({2, 1})).summary.step, 2);
+}
+
+TEST(BackgroundWriter, PreparedMemoryIsWhatTheFirstSnapshotUses) {
+  TrainState live = some_state();
+  SnapshotBuffer buffer;
+  buffer.prepare(live);
+  const void* memory = buffer.state().model.at("layer.weight").data_ptr();
+  buffer.copy(live);
+  buffer.wait();
+  EXPECT_EQ(buffer.state().model.at("layer.weight").data_ptr(), memory);
+  EXPECT_TRUE(torch::equal(buffer.state().model.at("transposed"), live.model.at("transposed")));
+  EXPECT_TRUE(buffer.state().model.at("transposed").is_contiguous());
+  live.optimizer.emplace("exp_avg.later", torch::ones({2}));
+  live.ema.clear();
+  buffer.copy(live);
+  EXPECT_EQ(buffer.state().optimizer.size(), 3U);
+  EXPECT_TRUE(buffer.state().ema.empty()) << "nothing of an earlier snapshot stays";
+}
+
+TEST(BackgroundWriter, AGenerationThatIsNotOursToKeepDeletesNothing) {
+  testing::TempDir dir;
+  BackgroundWriter writer({dir / "checkpoints", 1, {.keep_last = 1}}, nullptr);
+  writer.write(some_state(1));
+  writer.flush();
+  writer.enter_generation(2, false);
+  writer.write(some_state(2));
+  writer.flush();
+  EXPECT_EQ(list(dir / "checkpoints").size(), 2U);
+  writer.enter_generation(3, true);
+  writer.write(some_state(3));
+  writer.flush();
+  ASSERT_EQ(list(dir / "checkpoints").size(), 1U);
+  EXPECT_EQ(list(dir / "checkpoints").front().filename(), folder_name({3, 3}));
 }
 
 }  // namespace
