@@ -22,6 +22,13 @@ namespace launcher = mdgen::launcher;
 
 launcher::Interrupts interrupts;
 
+// Slurm says TERM, twice within a millisecond, to whom it pre-empts. Whoever gives a job up does not look at
+// its exit status.
+bool is_slurm_job() {
+  const char* job = std::getenv("SLURM_JOB_ID");
+  return job != nullptr && *job != '\0';
+}
+
 void handle_signals() {
   struct sigaction action {};
   action.sa_flags = SA_RESTART;
@@ -29,6 +36,7 @@ void handle_signals() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
   action.sa_handler = [](int) { ++interrupts.requeue; };
   ::sigaction(SIGUSR1, &action, nullptr);
+  if (is_slurm_job()) ::sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGUSR2, SIG_IGN);
 }
 

@@ -13,8 +13,8 @@ namespace mdgen::launcher {
 
 // How often the run was asked to end; signal handlers write it.
 struct Interrupts {
-  std::atomic<int> stop{0};     // SIGINT, SIGTERM: 1 checkpoint first, 2 at once
-  std::atomic<int> requeue{0};  // SIGUSR1: checkpoint, then exit status 75
+  std::atomic<int> stop{0};     // SIGINT, SIGTERM, SIGHUP: 1 checkpoint first, 2 at once
+  std::atomic<int> requeue{0};  // SIGUSR1; SIGTERM in a Slurm job: checkpoint, then exit status 75
 };
 
 struct Programs {

@@ -77,11 +77,27 @@ class CommandLine {
     app->footer("After -- come the reference's training flags and ours (all: mdgenctl spec).");
   }
 
+  void add_slurm_options(CLI::App* app) {
+    CLI::Option* launcher = app->add_option("--launcher", options.launcher,
+                                            "slurm: a batch job of its own, with no coordinator before it")
+                                ->check(CLI::IsMember({"slurm"}));
+    app->add_flag("--print", options.print, "show the batch script; submit nothing")->needs(launcher);
+    app->add_option("--device", options.slurm.device, "of the batch job's workers: cpu or cuda (a GPU each)")
+        ->needs(launcher)
+        ->capture_default_str();
+    app->add_option("--slurm", options.slurm.directives, "one more option of sbatch: partition=gpu")
+        ->needs(launcher)
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+  }
+
   void add_spec_verbs() {
     CLI::App* submit_app = add("submit", "submit a job", &submit);
     add_spec_options(submit_app);
     submit_app->add_flag("--dry-run", options.dry_run, "print the complete spec; submit nothing");
     submit_app->add_flag("--follow", options.follow, "stay until the job has ended");
+    add_slurm_options(submit_app);
     add_patience(submit_app);
     add_spec_options(add("validate", "check a job spec without the coordinator", &validate));
     CLI::App* init_app = add("init", "write a commented job spec", &init);

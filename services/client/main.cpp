@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "services/client/command_line.h"
+#include "services/client/sbatch.h"
 
 namespace {
 
@@ -36,6 +37,8 @@ int main(int argc, char** argv) {
           [](const std::string& target, const mdgen::access::Sources& sources) {
             return mdgen::client::connect_grpc(target, mdgen::access::find_access(sources));
           },
+      .submit_batch = mdgen::client::submit_to_sbatch,
+      .launcher = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "mdgen-launch",
       .clock = clock,
       .sleep = [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }};
   return mdgen::client::run_client({argv + 1, argv + argc}, world);

@@ -45,6 +45,41 @@ void print_id(const v1::Job& job, const Options& options, const Surroundings& wo
   }
 }
 
+// All tasks of a batch job are there from its beginning, so none is done without.
+ExitCode submit_to_slurm(config::JobSpec spec, const Options& options, const Surroundings& world) {
+  if (options.follow)
+    throw UsageError("--follow is not for --launcher slurm; squeue and the job's output tell");
+  SlurmOptions slurm = options.slurm;
+  slurm.launcher = world.launcher.string();
+  spec.mutable_workers()->set_min(spec.workers().max());
+  std::string script;
+  try {
+    script = slurm_script(spec, slurm);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  if (options.print) {
+    world.out << script << std::flush;
+    return kExitOk;
+  }
+  const std::string number = world.submit_batch(script);
+  const config::Json json{{"slurm_job_id", number}};
+  switch (options.output) {
+    case Output::kTable:
+      world.out << number << std::endl;
+      break;
+    case Output::kJson:
+      world.out << json.dump() << std::endl;
+      break;
+    case Output::kYaml:
+      world.out << yaml_text(json) << std::flush;
+      break;
+  }
+  world.err << "next: squeue -j " << number << " | scancel " << number << "; it writes to " << spec.work_dir()
+            << '/' << spec.name() << ".slurm-" << number << ".out\n";
+  return kExitOk;
+}
+
 }  // namespace
 
 ExitCode submit(const Options& options, const Surroundings& world) {
@@ -54,6 +89,7 @@ ExitCode submit(const Options& options, const Surroundings& world) {
     print_spec(resolved.spec, options, world.out);
     return kExitOk;
   }
+  if (options.launcher == "slurm") return submit_to_slurm(resolved.spec, options, world);
   const auto api = open_api(options, world);
   const v1::Job job = submit_once(*api, resolved.spec, world);
   print_id(job, options, world);

@@ -22,6 +22,9 @@ struct Surroundings {
   std::string default_address;           // MDGEN_ADDRESS; may be empty
   std::filesystem::path current_folder;  // relative paths of a spec start here
   std::function<std::unique_ptr<JobApi>(const std::string& address, const access::Sources&)> connect;
+  // Hands a script to sbatch and returns the new batch job's number. Throws Error.
+  std::function<std::string(const std::string& script)> submit_batch;
+  std::filesystem::path launcher;  // mdgen-launch
   const Clock& clock;
   std::function<void(std::chrono::milliseconds)> sleep;
 };

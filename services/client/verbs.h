@@ -9,6 +9,7 @@
 
 #include "services/client/exit_code.h"
 #include "services/client/follow.h"
+#include "services/client/slurm_script.h"
 #include "services/client/surroundings.h"
 
 namespace mdgen::client {
@@ -26,6 +27,9 @@ struct Options {
   std::vector<std::string> assignments;  // --set
   std::vector<std::string> flags;        // after "--"
   bool dry_run = false;
+  std::string launcher;  // of submit: "slurm"; empty: the coordinator
+  bool print = false;    // of submit: show the batch script only
+  SlurmOptions slurm;
   bool follow = false;
   int rank = 0;
   std::optional<int> attempt;

@@ -92,6 +92,7 @@ struct FakeWorld {
   std::ostringstream out;
   std::ostringstream err;
   std::string connected_to;
+  std::vector<std::string> batch_scripts;
   std::vector<std::chrono::milliseconds> sleeps;
   std::function<void()> on_sleep = [] {};
   Surroundings world{.in = in,
@@ -105,6 +106,12 @@ struct FakeWorld {
                            connected_to = address;
                            return std::make_unique<SharedApi>(api);
                          },
+                     .submit_batch =
+                         [this](const std::string& script) {
+                           batch_scripts.push_back(script);
+                           return "17";
+                         },
+                     .launcher = "/opt/mdgen/bin/mdgen-launch",
                      .clock = clock,
                      .sleep =
                          [this](std::chrono::milliseconds pause) {
