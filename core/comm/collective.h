@@ -2,8 +2,9 @@
 // demand), local/ (world size 1, and threads of one process in tests). Upper layers include only this header.
 //
 // Thread contract: one thread calls the operations, in the same order on every rank; abort() may be called
-// from any other thread at any time. Errors: operations throw Error(kUnavailable) naming the operation when a
-// peer is gone and Error(kAborted) after abort(); after either the object is of no further use.
+// from any other thread at any time. Errors: operations throw CollectiveError(kUnavailable) naming the
+// operation when a peer is gone and CollectiveError(kAborted) after abort(); after either the object is of no
+// further use.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,7 +15,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+
 namespace mdgen::comm {
+
+// The group's trouble, not the caller's: what the caller computes may go on in another group.
+class CollectiveError : public Error {
+ public:
+  using Error::Error;
+};
 
 // A reduction that is under way.
 class Pending {
