@@ -16,7 +16,8 @@ struct BackgroundWriter::State {
 
   std::mutex mutex;
   std::condition_variable changed;
-  TrainState buffer;  // the snapshot in flight, or the last one's warm memory
+  std::int64_t generation = 0;  // of the snapshot in flight
+  TrainState buffer;            // the snapshot in flight, or the last one's warm memory
   bool pending = false;
   bool closing = false;
   std::exception_ptr failure;
@@ -24,12 +25,12 @@ struct BackgroundWriter::State {
   std::thread thread;
 
   void publish_and_tell() {
-    const Name name{buffer.summary.step, options.generation};
+    const Name name{buffer.summary.step, generation};
     const auto folder =
         publish(options.checkpoints, name, buffer.summary,
                 [this](const std::filesystem::path& temporary) { write_files(temporary, buffer); });
     verify(folder);
-    retain(options.checkpoints, options.keep_last, options.generation);
+    retain(options.checkpoints, options.keep_last, generation);
     if (done) done(folder, name.step);
   }
 
@@ -80,10 +81,16 @@ BackgroundWriter::~BackgroundWriter() {
   }
 }
 
+void BackgroundWriter::enter_generation(std::int64_t generation) {
+  const std::lock_guard lock(state_->mutex);
+  state_->options.generation = generation;
+}
+
 void BackgroundWriter::write(const TrainState& live) {
   std::unique_lock lock(state_->mutex);
   state_->wait_idle(lock);
   state_->buffer = snapshot(live, std::move(state_->buffer));
+  state_->generation = state_->options.generation;
   state_->pending = true;
   state_->changed.notify_all();
 }

@@ -53,6 +53,8 @@ class BackgroundWriter {
   BackgroundWriter(Options options, Done done);
   ~BackgroundWriter();  // waits for the one in flight
 
+  // Of the checkpoints that are written from now on; one in flight keeps its own.
+  void enter_generation(std::int64_t generation);
   // Copies `live` and returns; the files are written in the background.
   void write(const TrainState& live);
   // Waits until nothing is in flight.

@@ -11,7 +11,7 @@ namespace {
 
 // Halves of 32 bits are exact in float64 for up to 2^21 ranks.
 constexpr std::uint64_t kLow = 0xFFFFFFFFULL;
-constexpr std::size_t kOwn = 10;
+constexpr std::size_t kOwn = 11;
 
 }  // namespace
 
@@ -26,7 +26,8 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
                                      static_cast<double>(mine.hash_sum & kLow),
                                      static_cast<double>(mine.hash_sum >> 32U),
                                      static_cast<double>(step),
-                                     static_cast<double>(mine.bad)};
+                                     static_cast<double>(mine.bad),
+                                     static_cast<double>(mine.end_votes)};
   const auto batches = mine.batches.pack();
   at::Tensor tensor = at::empty({static_cast<std::int64_t>(own.size() + batches.size())}, at::kDouble);
   std::copy(own.begin(), own.end(), tensor.data_ptr<double>());
@@ -50,6 +51,7 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
   total.nonfinite = static_cast<std::int64_t>(sum[3]);
   total.stop_votes = static_cast<std::int64_t>(sum[4]);
   total.checkpoint_votes = static_cast<std::int64_t>(sum[5]);
+  total.end_votes = static_cast<std::int64_t>(sum[10]);
   total.hash_sum = static_cast<std::uint64_t>(sum[6]) + (static_cast<std::uint64_t>(sum[7]) << 32U);
   total.batches =
       BatchMeans::unpack(std::span<const double, BatchMeans::kWords>(sum + kOwn, BatchMeans::kWords));
