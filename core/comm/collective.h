@@ -2,8 +2,9 @@
 // demand), local/ (world size 1, and threads of one process in tests). Upper layers include only this header.
 //
 // Thread contract: one thread calls the operations, in the same order on every rank; abort() may be called
-// from any other thread at any time. Errors: operations throw Error(kUnavailable) naming the operation when a
-// peer is gone and Error(kAborted) after abort(); after either the object is of no further use.
+// from any other thread at any time. Errors: operations throw CollectiveError(kUnavailable) naming the
+// operation when a peer is gone and CollectiveError(kAborted) after abort(); after either the object is of no
+// further use.
 #pragma once
 
 #include <torch/torch.h>
@@ -14,7 +15,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+
 namespace mdgen::comm {
+
+// The group's trouble, not the caller's: what the caller computes may go on in another group.
+class CollectiveError : public Error {
+ public:
+  using Error::Error;
+};
 
 // An operation that is under way.
 class Pending {
@@ -44,8 +53,8 @@ class Collective {
   // `output` that is this rank's own.
   virtual void all_gather_into(at::Tensor output, const at::Tensor& input) = 0;
   // Sends the first input_splits[0] elements of `input` to rank 0, the next input_splits[1] to rank 1 and so
-  // on, and receives output_splits[r] elements from rank r into `output`, in the order of ranks. Both have one
-  // dimension, are contiguous, do not overlap and stay untouched until wait(). Any split may be 0.
+  // on, and receives output_splits[r] elements from rank r into `output`, in the order of ranks. Both have
+  // one dimension, are contiguous, do not overlap and stay untouched until wait(). Any split may be 0.
   virtual std::unique_ptr<Pending> all_to_all_async(at::Tensor output, Splits output_splits, at::Tensor input,
                                                     Splits input_splits) = 0;
   virtual void barrier() = 0;

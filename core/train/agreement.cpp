@@ -25,26 +25,27 @@ std::string to_text(const at::Tensor& bytes) {
   return {static_cast<const char*>(host.data_ptr()), static_cast<std::size_t>(host.numel())};
 }
 
-std::string broadcast_text(comm::Collective& collective, at::Device device, const std::string& text) {
-  at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong).to(device);
-  collective.broadcast(size, 0);
-  at::Tensor bytes = collective.rank() == 0
-                         ? to_bytes(text, device)
-                         : at::empty({size.item<std::int64_t>()}, at::dtype(at::kByte).device(device));
-  if (bytes.numel() > 0) collective.broadcast(bytes, 0);
-  return to_text(bytes);
-}
-
 std::string dump(const json& envelope) {
   return envelope.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace
 
+std::string broadcast_text(comm::Collective& collective, at::Device device, const std::string& text,
+                           int root) {
+  at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong).to(device);
+  collective.broadcast(size, root);
+  at::Tensor bytes = collective.rank() == root
+                         ? to_bytes(text, device)
+                         : at::empty({size.item<std::int64_t>()}, at::dtype(at::kByte).device(device));
+  if (bytes.numel() > 0) collective.broadcast(bytes, root);
+  return to_text(bytes);
+}
+
 std::string agree(comm::Collective& collective, at::Device device,
                   const std::function<std::string()>& decide) {
   if (collective.rank() != 0) {
-    const json envelope = json::parse(broadcast_text(collective, device, ""));
+    const json envelope = json::parse(broadcast_text(collective, device, "", 0));
     if (envelope.contains("value")) return envelope["value"];
     throw RunFailure(static_cast<ErrorCode>(envelope["code"].get<int>()), envelope["reason"],
                      "rank 0: " + envelope["message"].get<std::string>());
@@ -61,7 +62,7 @@ std::string agree(comm::Collective& collective, at::Device device,
     envelope = {{"code", static_cast<int>(text.code)}, {"reason", text.reason}, {"message", text.message}};
   }
   try {
-    broadcast_text(collective, device, dump(envelope));
+    broadcast_text(collective, device, dump(envelope), 0);
   } catch (const std::exception&) {
     if (!failure) throw;  // else the decision's own failure is the one to tell
   }
@@ -79,8 +80,8 @@ void require_equal_digests(comm::Collective& collective, at::Device device, cons
   }
   if (others.empty()) return;
   throw RunFailure(ErrorCode::kInternal, "ReplicaDiverged",
-                   what + " differs from rank 0's on rank " + join(others, ", ") + " (rank 0: SHA-256 " +
-                       first + ", this rank: " + digest + ")");
+                   what + " differs from rank 0's on rank " + join(others, ", ") + " (rank 0: " + first +
+                       ", this rank: " + digest + ")");
 }
 
 std::vector<std::string> gather_texts(comm::Collective& collective, at::Device device,

@@ -16,8 +16,12 @@ namespace mdgen::train {
 std::string agree(comm::Collective& collective, at::Device device,
                   const std::function<std::string()>& decide);
 
-// Throws RunFailure(ReplicaDiverged) on every rank, naming the ranks whose digest (64 hexadecimal digits)
-// differs from rank 0's.
+// Rank `root`'s text on every rank. Every rank must call it.
+std::string broadcast_text(comm::Collective& collective, at::Device device, const std::string& text,
+                           int root);
+
+// Throws RunFailure(ReplicaDiverged) on every rank, naming the ranks whose digest (of equal lengths) differs
+// from rank 0's.
 void require_equal_digests(comm::Collective& collective, at::Device device, const std::string& what,
                            const std::string& digest);
 

@@ -18,14 +18,17 @@ std::chrono::milliseconds wait_for_lease(const std::atomic<std::int64_t>& lease_
                                          const LeaseWait& options) {
   const Clock::Steady begin = clock.steady();
   if (lease_valid(lease_until_ns.load(), begin)) return {};
-  spdlog::warn("the lease has ended: no further step until it is renewed (at most {} min)",
-               options.hold_for.count());
+  spdlog::warn("the lease has ended: no further step until it is renewed (at most {} s)",
+               std::chrono::duration_cast<std::chrono::seconds>(options.hold_for).count());
   while (!lease_valid(lease_until_ns.load(), clock.steady())) {
     if (clock.steady() - begin > options.hold_for) {
-      throw RunFailure(ErrorCode::kUnavailable, "LeaseExpired",
-                       "the lease was not renewed for " + std::to_string(options.hold_for.count()) +
-                           " min: the coordinator cannot be reached");
+      throw RunFailure(
+          ErrorCode::kUnavailable, "LeaseExpired",
+          "the lease was not renewed for " +
+              std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options.hold_for).count()) +
+              " s: the coordinator cannot be reached");
     }
+    if (options.interrupt) options.interrupt();
     if (options.sleep) {
       options.sleep(options.poll);
     } else {

@@ -15,8 +15,9 @@ bool lease_valid(std::int64_t lease_until_ns, Clock::Steady now);
 
 struct LeaseWait {
   std::chrono::milliseconds poll{50};
-  std::chrono::minutes hold_for{30};
+  std::chrono::milliseconds hold_for{1'800'000};
   std::function<void(std::chrono::milliseconds)> sleep;  // this thread's, unless a test brings its own
+  std::function<void()> interrupt;                       // asked before each; may throw, which ends the wait
 };
 
 // Returns when the lease is valid, at once if it is. Throws RunFailure(LeaseExpired) after waiting for

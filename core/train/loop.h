@@ -1,6 +1,7 @@
-// One rank's training run, from the first batch to the last checkpoint.
+// One rank's training run in one generation, from the first batch to the last checkpoint. A trainer that
+// lives over several is a Session (session.h).
 //
-// The loop knows nothing of processes and RPC: what it tells others goes through RunObserver, what others
+// It knows nothing of processes and RPC: what it tells others goes through RunObserver, what others
 // tell it (stop, lease) comes through RunControl.
 #pragma once
 

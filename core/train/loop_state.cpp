@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -38,6 +39,7 @@ BatchMeans means_of(const Json& list) {
 std::string to_json(const LoopState& state) {
   return Json{{"skipped_in_a_row", state.skipped_in_a_row},
               {"batches", state.batches},
+              {"boundary", state.boundary},
               {"total_steps", state.total_steps},
               {"bad_epoch", state.bad_epoch},
               {"bad_samples", state.bad_samples},
@@ -53,6 +55,7 @@ LoopState loop_state_from_json(const std::string& text) {
     LoopState state;
     state.skipped_in_a_row = json.at("skipped_in_a_row").get<std::int64_t>();
     state.batches = json.at("batches").get<std::int64_t>();
+    state.boundary = json.value("boundary", std::numeric_limits<std::int64_t>::max());
     state.total_steps = json.at("total_steps").get<std::int64_t>();
     state.bad_epoch = json.value("bad_epoch", std::int64_t{0});  // unknown to older checkpoints
     state.bad_samples = json.value("bad_samples", std::int64_t{0});

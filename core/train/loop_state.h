@@ -12,11 +12,14 @@ namespace mdgen::train {
 struct LoopState {
   std::int64_t skipped_in_a_row = 0;  // steps up to the last one whose loss or gradient was not finite
   std::int64_t batches = 0;           // micro-batches computed on all ranks, validations' included
-  std::int64_t total_steps = 0;       // of the run as it was planned when this was saved; 0: unknown
-  std::int64_t bad_epoch = 0;         // the epoch that bad_samples counts
-  std::int64_t bad_samples = 0;       // left out of it so far
-  BatchMeans iter;                    // since the last line of that kind
-  BatchMeans train;                   // of the epoch
+  // The newest step whose boundary (its validation) is behind us. Less than the steps applied: it comes
+  // first.
+  std::int64_t boundary = 0;
+  std::int64_t total_steps = 0;  // of the run as it was planned when this was saved; 0: unknown
+  std::int64_t bad_epoch = 0;    // the epoch that bad_samples counts
+  std::int64_t bad_samples = 0;  // left out of it so far
+  BatchMeans iter;               // since the last line of that kind
+  BatchMeans train;              // of the epoch
 
   bool operator==(const LoopState&) const = default;
 };

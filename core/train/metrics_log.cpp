@@ -19,6 +19,11 @@ bool reaches(const std::string& line, std::int64_t step) {
   return object["step"].get<std::int64_t>() <= step;
 }
 
+LineKind kind_of(const std::string& prefix) {
+  if (prefix == "iter") return LineKind::kIter;
+  return prefix == "train" ? LineKind::kTrain : LineKind::kValidation;
+}
+
 }  // namespace
 
 std::string metrics_line(const v1::StepReport& report) {
@@ -64,18 +69,37 @@ std::string keep_until(const std::string& text, std::int64_t step, std::int64_t&
   return kept;
 }
 
+LinePlace place_of_record(const LogRecord& record) { return {record.trainer_step, kind_of(record.prefix)}; }
+
+std::optional<LinePlace> last_place(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const std::size_t before = text.size() > 1 ? text.rfind('\n', text.size() - 2) : std::string::npos;
+  const ordered_json line =
+      ordered_json::parse(text.substr(before == std::string::npos ? 0 : before + 1), nullptr, false);
+  if (!line.is_object() || !line.contains("step")) return std::nullopt;
+  for (const char* prefix : {"iter", "train", "val"}) {
+    const std::string name = prefix;
+    if (line.contains(name + "_count") || line.contains(name + "_loss")) {
+      return LinePlace{line["step"].get<std::int64_t>(), kind_of(name)};
+    }
+  }
+  return LinePlace{line["step"].get<std::int64_t>(), LineKind::kStep};
+}
+
 MetricsLog::MetricsLog(std::filesystem::path file, std::int64_t step) : file_(std::move(file)) {
   if (std::filesystem::exists(file_)) {
     const std::string kept = keep_until(read_file(file_), step, dropped_);
     if (dropped_ > 0) replace_file(file_, kept);
+    last_ = last_place(kept);
   }
   stream_.open(file_, std::ios::app);
   if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be opened for writing");
 }
 
-void MetricsLog::append(const std::string& line) {
+void MetricsLog::append(const LinePlace& place, const std::string& line) {
   stream_ << line << '\n' << std::flush;
   if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be written (disk full?)");
+  last_ = place;
 }
 
 }  // namespace mdgen::train

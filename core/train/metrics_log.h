@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "core/train/log_record.h"
@@ -28,6 +29,17 @@ std::string metrics_line(const v1::ValidationReport& report, const LogRecord& re
 // JSON objects with a step (a torn last one) are left out. `dropped` counts what is left out.
 std::string keep_until(const std::string& text, std::int64_t step, std::int64_t& dropped);
 
+// Where a line stands in the file: a step's own line, the means that are due after it, the validation.
+enum class LineKind { kStep, kIter, kTrain, kValidation };
+struct LinePlace {
+  std::int64_t step = 0;
+  LineKind kind = LineKind::kStep;
+  auto operator<=>(const LinePlace&) const = default;
+};
+LinePlace place_of_record(const LogRecord& record);
+// The last of the lines, each whole; nothing when there is none or it has no place.
+std::optional<LinePlace> last_place(const std::string& text);
+
 // Appends a line at a time, flushed. Not thread-safe.
 class MetricsLog {
  public:
@@ -36,11 +48,15 @@ class MetricsLog {
   MetricsLog(std::filesystem::path file, std::int64_t step);
 
   std::int64_t dropped() const { return dropped_; }
-  void append(const std::string& line);  // throws Error(kUnavailable) when it cannot be written
+  // Whether the file has come to this place: a rank 0 of an earlier generation has written the line then.
+  bool has(const LinePlace& place) const { return last_ && place <= *last_; }
+  // Throws Error(kUnavailable) when the line cannot be written.
+  void append(const LinePlace& place, const std::string& line);
 
  private:
   std::filesystem::path file_;
   std::int64_t dropped_ = 0;
+  std::optional<LinePlace> last_;
   std::ofstream stream_;
 };
 

@@ -27,7 +27,12 @@ class RunObserver {
 struct RunControl {
   std::atomic<bool> stop{false};                // leave at the next agreed boundary
   std::atomic<bool> stop_checkpoint{false};     // and write a checkpoint first
+  std::atomic<bool> stop_yield{false};          // and wait for another generation, do not end
+  std::atomic<bool> abandoned{false};           // leave the generation now; its collective is aborted, too
   std::atomic<std::int64_t> lease_until_ns{0};  // steady clock; 0: no lease
+  // Injected: so much longer takes each of the next `slow_steps`, which the loop counts down (below 0: all).
+  std::atomic<std::int64_t> slow_ns{0};
+  mutable std::atomic<std::int64_t> slow_steps{0};
 };
 
 }  // namespace mdgen::train

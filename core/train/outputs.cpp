@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "core/model/summary.h"
 #include "core/train/failure.h"
@@ -56,42 +57,74 @@ v1::CheckpointReport report_of(const checkpoint::WriteResult& result) {
   return report;
 }
 
+std::string describe(const Start& start) {
+  if (start.source == v1::STATE_SOURCE_MEMORY) {
+    return "going on after step " + std::to_string(start.step) + " from the memory of rank " +
+           std::to_string(start.source_rank);
+  }
+  return start.checkpoint.empty() ? "starting from initial weights"
+                                  : "going on from " + start.checkpoint.string();
+}
+
 }  // namespace
 
-Outputs::Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
-                 RunState& state, RunObserver& observer, const Clock& clock)
-    : assignment_(assignment), observer_(observer), clock_(clock) {
-  const v1::JobSpec& spec = assignment.spec();
-  const fs::path checkpoints = fs::path(assignment.run_folder()) / "checkpoints";
-  const bool trains = !spec.loop().validate();
-  fs::create_directories(checkpoints);
-  write_or_fail(kMetricsFailed, [&] {
-    const std::int64_t last_line = trains ? start.step : std::numeric_limits<std::int64_t>::max();
-    recorder_ = std::make_unique<Recorder>(assignment, last_line, total_steps, observer, clock);
-  });
-  if (trains) open_writer(state);
-  report_start(start, state);
-}
+Outputs::Outputs(const v1::JobSpec& spec, fs::path run_folder, RunObserver& observer, const Clock& clock)
+    : spec_(spec), run_folder_(std::move(run_folder)), observer_(observer), clock_(clock) {}
 
 Outputs::~Outputs() = default;
 
-void Outputs::open_writer(const RunState& state) {
-  const v1::CheckpointSpec& spec = assignment_.spec().checkpoint();
-  writer_ = std::make_unique<checkpoint::BackgroundWriter>(
-      checkpoint::BackgroundWriter::Options{
-          .checkpoints = fs::path(assignment_.run_folder()) / "checkpoints",
-          .generation = assignment_.id().generation(),
-          .policy = {.keep_last = spec.keep_last(), .keep_every = spec.keep_every(), .keep_best = spec.keep_best()}},
-      [this](const checkpoint::WriteResult& result) { observer_.checkpoint(report_of(result)); });
-  writer_->prepare(with_all_moments(state));
+void Outputs::begin(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps,
+                    RunState& state, const StepLog& log) {
+  const bool trains = !spec_.loop().validate();
+  fs::create_directories(run_folder_ / "checkpoints");
+  write_or_fail(kMetricsFailed, [&] {
+    const std::int64_t last_line = trains ? start.step : std::numeric_limits<std::int64_t>::max();
+    recorder_ = std::make_unique<Recorder>(assignment, last_line, total_steps, observer_, clock_);
+  });
+  if (trains) {
+    open_writer(assignment.id().generation(), true);
+    writer_->prepare(with_all_moments(state));
+  }
+  report_start(start, state);
+  if (trains) write_or_fail(kMetricsFailed, [&] { recorder_->catch_up(log); });
+}
+
+void Outputs::open_writer(std::int64_t generation, bool deletes) {
+  generation_ = generation;
+  if (!writer_) {
+    const v1::CheckpointSpec& spec = spec_.checkpoint();
+    writer_ = std::make_unique<checkpoint::BackgroundWriter>(
+        checkpoint::BackgroundWriter::Options{.checkpoints = run_folder_ / "checkpoints",
+                                              .generation = generation,
+                                              .policy = {.keep_last = spec.keep_last(),
+                                                         .keep_every = spec.keep_every(),
+                                                         .keep_best = spec.keep_best()}},
+        [this](const checkpoint::WriteResult& result) { observer_.checkpoint(report_of(result)); });
+  }
+  writer_->enter_generation(generation, deletes);
+}
+
+void Outputs::leave() {
+  recorder_.reset();
+  if (writer_) writer_->enter_generation(generation_, false);
+}
+
+void Outputs::save(std::int64_t generation, const checkpoint::TrainState& live) {
+  fs::create_directories(run_folder_ / "checkpoints");
+  open_writer(generation, false);
+  checkpoint(live);
+  flush();
 }
 
 void Outputs::report_start(const Start& start, RunState& state) {
   const std::int64_t parameters = state.parameter_count();
+  const bool goes_on = start.source == v1::STATE_SOURCE_MEMORY;
   const std::int64_t all = model::parameter_count(*state.model());
   const auto bytes = static_cast<int>(state.parameters().front().second.element_size());
-  for (const std::string& line : model_table(model::summarize(*state.model()), parameters, all, bytes)) {
-    spdlog::info("{}", line);
+  if (!goes_on) {
+    for (const std::string& line : model_table(model::summarize(*state.model()), parameters, all, bytes)) {
+      spdlog::info("{}", line);
+    }
   }
   v1::StartReport report;
   report.set_first_step(start.step);
@@ -103,10 +136,13 @@ void Outputs::report_start(const Start& start, RunState& state) {
   }
   report.set_parameters(parameters);
   *report.mutable_ledger() = {start.ledger.begin(), start.ledger.end()};
+  report.set_source(start.source);
+  report.set_source_rank(start.source_rank);
+  report.set_healed_ranks(start.healed_ranks);
+  report.set_form_seconds(start.form_seconds);
+  report.set_heal_seconds(start.heal_seconds);
   for (const std::string& note : report.notes()) spdlog::warn("{}", note);
-  spdlog::info("{} parameters; {}", parameters,
-               start.checkpoint.empty() ? "starting from initial weights"
-                                        : "going on from " + start.checkpoint.string());
+  spdlog::info("{} parameters; {}", parameters, describe(start));
   observer_.started(report);
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,20 +14,31 @@
 #include "core/train/observer.h"
 #include "core/train/recorder.h"
 #include "core/train/resume.h"
+#include "core/train/step_log.h"
 #include "mdgen/v1/run.pb.h"
 
 namespace mdgen::train {
 
 // Trouble with the run folder has a reason of its own, so that it is not mistaken for a lost peer's: every
-// function throws RunFailure(MetricsFailed or CheckpointFailed) with the system's text. Not thread-safe.
+// function throws RunFailure(MetricsFailed or CheckpointFailed) with the system's text. It lives as long as
+// its process: a checkpoint that is being written goes on through a change of generations. Not thread-safe.
 class Outputs {
  public:
-  // Opens the files at where the run starts and reports the start to the observer. All but `start` must
-  // outlive it; of the state only its size is read, at once. A validation alone keeps all lines of
-  // metrics.jsonl and writes no checkpoint.
-  Outputs(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps, RunState& state,
-          RunObserver& observer, const Clock& clock);
+  // `spec` is of the run, `run_folder` its folder; all must outlive it.
+  Outputs(const v1::JobSpec& spec, std::filesystem::path run_folder, RunObserver& observer,
+          const Clock& clock);
   ~Outputs();
+
+  // Rank 0 of a generation: opens the files at where it starts, reports the start to the observer and writes
+  // what an earlier rank 0 had not. `assignment` must outlive leave(); of the state only its size is read, at
+  // once. A validation alone keeps all lines of metrics.jsonl and writes no checkpoint.
+  void begin(const v1::Assignment& assignment, const Start& start, std::int64_t total_steps, RunState& state,
+             const StepLog& log);
+  // Every rank, at the end of each generation: closes the files of records.
+  void leave();
+  // A checkpoint of what is held between two generations, verified when it returns.
+  void save(std::int64_t generation, const checkpoint::TrainState& live);
+  bool is_open() const { return recorder_ != nullptr; }
 
   void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);
   void validated(const v1::ValidationReport& report, const LogRecord& record);
@@ -38,12 +51,15 @@ class Outputs {
   void finish(std::chrono::seconds patience);
 
  private:
+  // Only a generation's rank 0 deletes checkpoints.
+  void open_writer(std::int64_t generation, bool deletes);
   void report_start(const Start& start, RunState& state);
-  void open_writer(const RunState& state);
 
-  const v1::Assignment& assignment_;
+  const v1::JobSpec& spec_;
+  std::filesystem::path run_folder_;
   RunObserver& observer_;
   const Clock& clock_;
+  std::int64_t generation_ = 0;                     // the last that begin() or save() named
   std::optional<v1::ValidationReport> validation_;  // the last
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<checkpoint::BackgroundWriter> writer_;

@@ -25,6 +25,7 @@ std::string as_markdown(const std::string& text) {
 Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int64_t total_steps,
                    RunObserver& observer, const Clock& clock)
     : spec_(assignment.spec()),
+      ordered_(!spec_.loop().validate()),
       total_steps_(total_steps),
       observer_(observer),
       clock_(clock),
@@ -36,31 +37,48 @@ Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int
   }
 }
 
-void Recorder::committed(const v1::StepReport& report) {
-  metrics_.append(metrics_line(report));
-  rate_.add(report.seconds(), report.tokens());
-  add_events(report.step(), {{"loss", report.loss()},
-                             {"grad_norm", report.grad_norm()},
-                             {"lr", report.lr()},
-                             {"tokens_per_second", rate_.tokens_per_second().value_or(0)},
-                             {"epoch", static_cast<double>(report.epoch())}});
-  if (report.bad_samples_size() > 0) {
-    add_events(report.step(), {{"bad_samples", static_cast<double>(report.bad_samples_size())}});
+void Recorder::catch_up(const StepLog& log) {
+  for (const LoggedStep& step : log.steps()) {
+    write(step.report);
+    for (const LogRecord& record : step.records) logged(record);
+    if (step.validation) validated(step.validation->report, step.validation->record);
   }
+}
+
+void Recorder::committed(const v1::StepReport& report) {
+  rate_.add(report.seconds(), report.tokens());
+  write(report);
   observer_.step_committed(report);
   if (print_due(spec_, report.step(), total_steps_)) print(report);
 }
 
+// The line comes last: what has no line is written whole, by whoever goes on.
+void Recorder::write(const v1::StepReport& report) {
+  const LinePlace place{report.step(), LineKind::kStep};
+  if (metrics_.has(place)) return;
+  NamedMeans events{{"loss", report.loss()}, {"grad_norm", report.grad_norm()}, {"lr", report.lr()}};
+  if (const auto rate = rate_.tokens_per_second()) events.emplace_back("tokens_per_second", *rate);
+  events.emplace_back("epoch", static_cast<double>(report.epoch()));
+  if (report.bad_samples_size() > 0) {
+    events.emplace_back("bad_samples", static_cast<double>(report.bad_samples_size()));
+  }
+  add_events(report.step(), events);
+  metrics_.append(place, metrics_line(report));
+}
+
 void Recorder::logged(const LogRecord& record) {
-  metrics_.append(metrics_line(record));
+  if (metrics_.has(place_of_record(record))) return;
   log_.info(dictionary_text(record));
   add_events(record.trainer_step, scalars(record));
+  metrics_.append(place_of_record(record), metrics_line(record));
 }
 
 void Recorder::validated(const v1::ValidationReport& report, const LogRecord& record) {
-  metrics_.append(metrics_line(report, record));
+  const LinePlace place{report.step(), LineKind::kValidation};
+  if (ordered_ && metrics_.has(place)) return;
   log_.info(dictionary_text(record));
   add_events(report.step(), scalars(record));
+  metrics_.append(place, metrics_line(report, record));
   observer_.validated(report);
   spdlog::info("validation after step {} (epoch {}): loss {:.6g} over {} samples", report.step(),
                report.epoch(), report.val_loss(), report.samples());

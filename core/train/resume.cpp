@@ -116,6 +116,7 @@ Start resume(const v1::Assignment& assignment, const std::string& plan_digest, R
     start.loop_json = saved.loop_json;
     start.ledger = ledger::from_json(saved.ledger_json);
     start.step = state.progress().steps;
+    start.source = v1::STATE_SOURCE_CHECKPOINT;
   }
   if (const auto initial = choice["initial"].get<std::string>(); !initial.empty()) {
     const data::RunPlan plan(data::plan_inputs(assignment.spec(), assignment.manifest()));
@@ -124,15 +125,18 @@ Start resume(const v1::Assignment& assignment, const std::string& plan_digest, R
     start.step = begun.step;
     start.notes.push_back(std::move(begun.note));
   }
-  const std::int64_t planned = assignment.plan().first_step();
-  if (planned >= 0 && planned != start.step) {
-    throw RunFailure(
-        ErrorCode::kFailedPrecondition, "StartMismatch",
-        "the shard plan starts at step " + std::to_string(planned) + ", but the run folder's " +
-            (start.checkpoint.empty() ? "state is empty"
-                                      : "newest good checkpoint is " + start.checkpoint.string()));
-  }
   return start;
+}
+
+void require_planned_start(const v1::Assignment& assignment, const Start& start) {
+  const std::int64_t planned = assignment.plan().first_step();
+  if (planned < 0 || planned == start.step) return;
+  const std::string ours =
+      start.source == v1::STATE_SOURCE_MEMORY ? "the ranks hold step " + std::to_string(start.step)
+      : start.checkpoint.empty()              ? "the run folder's state is empty"
+                                 : "the run folder's newest good checkpoint is " + start.checkpoint.string();
+  throw RunFailure(ErrorCode::kFailedPrecondition, "StartMismatch",
+                   "the shard plan starts at step " + std::to_string(planned) + ", but " + ours);
 }
 
 }  // namespace mdgen::train

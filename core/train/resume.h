@@ -38,10 +38,15 @@ std::string explain_mismatch(const std::string& checkpoint_spec_json, const v1::
 
 struct Start {
   std::int64_t step = 0;
-  std::filesystem::path checkpoint;  // empty: from initial weights
-  std::vector<std::string> notes;    // bad checkpoints that were passed over
-  std::string loop_json;             // the checkpoint's, see loop_state.h
-  ledger::Records ledger;            // the checkpoint's, of the steps before
+  std::filesystem::path checkpoint;  // empty: from initial weights, or from memory
+  v1::StateSource source = v1::STATE_SOURCE_INITIAL;
+  int source_rank = 0;             // of STATE_SOURCE_MEMORY
+  int healed_ranks = 0;            // that took its state over
+  double form_seconds = 0;         // from the assignment to the group
+  double heal_seconds = 0;         // from the group to equal states
+  std::vector<std::string> notes;  // bad checkpoints that were passed over
+  std::string loop_json;           // the checkpoint's, see loop_state.h
+  ledger::Records ledger;          // the checkpoint's, of the steps before
 };
 
 // Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`. A
@@ -49,5 +54,8 @@ struct Start {
 // empty then, since it is none of this run's. Throws on every rank alike. Every rank must call it.
 Start resume(const v1::Assignment& assignment, const std::string& plan_digest, RunState& state,
              comm::Collective& collective, at::Device device);
+
+// Throws RunFailure(StartMismatch) when the shard plan names another first step.
+void require_planned_start(const v1::Assignment& assignment, const Start& start);
 
 }  // namespace mdgen::train

@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "core/base/digest.h"
 #include "core/train/failure.h"
+#include "core/train/state_image.h"
 
 namespace mdgen::train {
 namespace {
@@ -15,17 +15,6 @@ std::map<std::string, at::Tensor> by_name(const NamedTensors& tensors) {
   std::map<std::string, at::Tensor> named;
   for (const auto& [name, tensor] : tensors) named[name] = tensor.detach();
   return named;
-}
-
-void add_to_digest(Sha256& digest, const std::string& part,
-                   const std::map<std::string, at::Tensor>& tensors) {
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor host = tensor.cpu().contiguous();
-    std::string head = part + "/" + name + " " + c10::toString(host.scalar_type());
-    for (const std::int64_t extent : host.sizes()) head += " " + std::to_string(extent);
-    digest.update(head + "\n");
-    digest.update(host.data_ptr(), host.nbytes());
-  }
 }
 
 void copy_weights(torch::nn::Module& module, const std::map<std::string, at::Tensor>& weights) {
@@ -89,13 +78,20 @@ std::int64_t RunState::parameter_count() const {
   return count;
 }
 
-void RunState::apply_gradients() {
+void RunState::apply_gradients(const std::function<void()>& between) {
   for (std::size_t i = 0; precision_.has_masters() && i < parameters_.size(); ++i) {
     masters_[i].second.mutable_grad() = parameters_[i].second.grad();
   }
   adam_->step();
+  if (between) between();
   masters_to_model();
   if (ema_) ema_->update(weights());
+}
+
+void RunState::drop_gradients() {
+  for (NamedTensors* tensors : {&parameters_, &masters_}) {
+    for (auto& [name, tensor] : *tensors) tensor.mutable_grad().reset();
+  }
 }
 
 checkpoint::TrainState RunState::live() const {
@@ -118,6 +114,7 @@ void RunState::restore(const checkpoint::TrainState& saved) {
     throw RunFailure(ErrorCode::kFailedPrecondition, "CheckpointMismatch",
                      "the checkpoint holds no moving average (ema.safetensors), but optim.ema is on");
   }
+  Change change(*this);
   load_tensors("weights", weights(), saved.model);
   masters_to_model();
   std::map<std::string, at::Tensor> optimizer = saved.optimizer;
@@ -129,16 +126,10 @@ void RunState::restore(const checkpoint::TrainState& saved) {
   if (!optimizer.empty()) adam_->load(optimizer);
   if (ema_) ema_->load(saved.ema);
   progress_ = {saved.summary.step, saved.summary.epoch, saved.summary.samples};
+  change.complete();
 }
 
-std::string RunState::digest() const {
-  const checkpoint::TrainState state = live();
-  Sha256 digest;
-  add_to_digest(digest, "model", state.model);
-  add_to_digest(digest, "ema", state.ema);
-  add_to_digest(digest, "optimizer", state.optimizer);
-  return digest.hex();
-}
+std::string RunState::digest() const { return state_digest(live()); }
 
 RunState::AveragedWeights::AveragedWeights(RunState& state) : state_(state) {
   if (!state_.ema_) return;

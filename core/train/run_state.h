@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,15 +46,33 @@ class RunState {
 
   // Of the next steps.
   void set_lr(double lr) { adam_->set_lr(lr); }
-  // One optimizer step with the gradients that the parameters hold: Adam, then the moving average.
-  void apply_gradients();
+  // One optimizer step with the gradients that the parameters hold: Adam, then the moving average; `between`
+  // them comes what a test does there.
+  void apply_gradients(const std::function<void()>& between = {});
+  // The parameters hold no gradients any more.
+  void drop_gradients();
+
+  // Odd while the state is being changed and after a change that did not come to its end, until restore().
+  std::int64_t version() const { return version_; }
+  bool is_whole() const { return version_ % 2 == 0; }
+  // All that one step changes, its counters included, lies between construction and complete().
+  class Change {
+   public:
+    explicit Change(RunState& state) : state_(state) { state_.version_ |= 1; }
+    void complete() { ++state_.version_; }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+
+   private:
+    RunState& state_;
+  };
 
   // The live tensors, not copies; with 16-mixed the optimizer's also hold "scaler.scale" (float32) and
   // "scaler.growth_tracker" (int64). Digests and spec_json are left to the caller.
   checkpoint::TrainState live() const;
   // Takes over a checkpoint's tensors and counters. Throws Error listing what does not fit.
   void restore(const checkpoint::TrainState& saved);
-  // SHA-256 over all tensors of live(), names, types and shapes included.
+  // state_digest() of live().
   std::string digest() const;
 
   // While it lives, the model holds the moving average's weights (or its own when none is kept).
@@ -81,6 +100,7 @@ class RunState {
   std::optional<Adam> adam_;
   std::optional<Ema> ema_;
   Progress progress_;
+  std::int64_t version_ = 0;
 };
 
 }  // namespace mdgen::train

@@ -58,7 +58,7 @@ std::unique_ptr<comm::GradientSum> gradient_sum(const v1::JobSpec& spec, const R
 }  // namespace
 
 Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, LoopState& loop,
-                 comm::Collective& collective, at::Device device, const Clock& clock)
+                 comm::Collective& collective, at::Device device, const Clock& clock, FaultPoints& faults)
     : spec_(spec),
       train_(train),
       state_(state),
@@ -66,6 +66,7 @@ Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& s
       collective_(collective),
       device_(device),
       losses_(state, spec, clock),
+      faults_(faults),
       gradients_(gradient_sum(spec, state, collective)) {
   state_.model()->train();
 }
@@ -83,6 +84,7 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   const double share =
       (scaler != nullptr ? scaler->scale() : 1.0) / static_cast<double>(work.plan.samples.size());
   std::vector<Computed> computed;
+  if (work.mine.empty()) faults_.reach(FaultPoint::kBeforeReduce, work.plan.step + 1);
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     const data::Batch batch = to_device(feed.batch(), device_);
     bad_.insert(bad_.end(), batch.bad_samples.begin(), batch.bad_samples.end());
@@ -92,6 +94,7 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
       continue;
     }
     BatchLoss loss = losses_(batch);
+    if (i + 1 == work.mine.size()) faults_.reach(FaultPoint::kBeforeReduce, work.plan.step + 1);
     (loss.sum * share).backward();
     gradients_->after_backward();
     computed.push_back({work.numbers[i], loss.sum.detach().to(at::kDouble), std::move(loss.record)});
@@ -156,6 +159,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   StepTally mine = accumulate(work, feed);
 
   phase(v1::TRAINER_PHASE_REDUCE, true);
+  faults_.reach(FaultPoint::kMidReduce, work.plan.step + 1);
   gradients_->finish_step();
   if (spec_.optim().check_grad()) check_gradients();
   LossScaler* scaler = state_.scaler();
@@ -164,33 +168,21 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   mine.nonfinite = std::isfinite(norm.item<double>()) ? 0 : 1;
   mine.stop_votes = votes.stop ? 1 : 0;
   mine.checkpoint_votes = votes.checkpoint ? 1 : 0;
+  mine.end_votes = votes.stop && !votes.yield ? 1 : 0;
   const StepTally all = reduce_tally(collective_, device_, work.plan.step, mine);
   phase(v1::TRAINER_PHASE_COMPUTE, false);
+  faults_.reach(FaultPoint::kAfterReduce, work.plan.step + 1);
 
   require_whole_step(work.plan, all.samples, all.bad);
   StepOutcome outcome;
   if (all.bad > 0) name_bad_samples(outcome.report);
   const double grad_norm = scale_to_used(all, norm);
-  const bool is_empty = all.samples == 0;
-  const StepVerdict verdict = is_empty ? StepVerdict::kNotFinite
-                                       : judge_step(all.nonfinite == 0, std::isfinite(all.loss_sum), scaler);
   outcome.report.set_loss_scale(scaler != nullptr ? scaler->scale() : 0);
-  if (scaler != nullptr && !is_empty) scaler->update(all.nonfinite > 0);
+  const StepVerdict verdict = apply(work, all, lr, norm);
   const bool skipped = verdict == StepVerdict::kNotFinite;
-  if (verdict == StepVerdict::kApply) {
-    clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
-    state_.set_lr(lr);
-    state_.apply_gradients();
-  }
-  Progress& progress = state_.progress();
-  progress = {work.plan.step + 1, work.plan.epoch, progress.samples + all.samples + all.bad};
-
-  loop_.batches += all.batches.batches();
-  loop_.iter.add(all.batches);
-  loop_.train.add(all.batches);
 
   if (verdict != StepVerdict::kScaleTooLarge) outcome.failure = count_skip(work, all, skipped);
-  outcome.report.set_step(progress.steps);
+  outcome.report.set_step(state_.progress().steps);
   outcome.report.set_epoch(static_cast<std::int32_t>(work.plan.epoch));
   outcome.report.set_loss(all.loss_sum / static_cast<double>(all.samples));
   outcome.report.set_grad_norm(grad_norm);
@@ -203,7 +195,30 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   outcome.report.set_overflowed(verdict == StepVerdict::kScaleTooLarge);
   outcome.stop = all.stop_votes > 0;
   outcome.checkpoint = all.checkpoint_votes > 0;
+  outcome.yield = outcome.stop && all.end_votes == 0;
   return outcome;
+}
+
+// All that a step changes of what the rank holds.
+StepVerdict Stepper::apply(const StepWork& work, const StepTally& all, double lr, const at::Tensor& norm) {
+  RunState::Change change(state_);
+  LossScaler* scaler = state_.scaler();
+  const bool is_empty = all.samples == 0;
+  const StepVerdict verdict = is_empty ? StepVerdict::kNotFinite
+                                       : judge_step(all.nonfinite == 0, std::isfinite(all.loss_sum), scaler);
+  if (scaler != nullptr && !is_empty) scaler->update(all.nonfinite > 0);
+  if (verdict == StepVerdict::kApply) {
+    clip_gradients(state_.parameters(), norm, spec_.optim().grad_clip());
+    state_.set_lr(lr);
+    state_.apply_gradients([&] { faults_.reach(FaultPoint::kMidOptimizer, work.plan.step + 1); });
+  }
+  const std::int64_t samples = state_.progress().samples + all.samples + all.bad;
+  state_.progress() = {work.plan.step + 1, work.plan.epoch, samples};
+  loop_.batches += all.batches.batches();
+  loop_.iter.add(all.batches);
+  loop_.train.add(all.batches);
+  change.complete();
+  return verdict;
 }
 
 std::optional<RunFailure> Stepper::count_skip(const StepWork& work, const StepTally& all, bool skipped) {

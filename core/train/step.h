@@ -30,6 +30,7 @@
 #include "core/comm/gradient_sum.h"
 #include "core/train/batch_loss.h"
 #include "core/train/failure.h"
+#include "core/train/fault_points.h"
 #include "core/train/gradient_check.h"
 #include "core/train/loop_state.h"
 #include "core/train/run_state.h"
@@ -44,6 +45,7 @@ struct StepOutcome {
   v1::StepReport report;  // without `seconds`; step = steps applied, this one included
   bool stop = false;      // some rank voted for it
   bool checkpoint = false;
+  bool yield = false;                 // all who voted for it go on in another generation
   std::optional<RunFailure> failure;  // max_skipped_steps in a row were skipped
 };
 
@@ -54,11 +56,12 @@ class Stepper {
   struct Votes {
     bool stop = false;
     bool checkpoint = false;
+    bool yield = false;
   };
 
   // All must outlive the stepper. `train` names the samples in errors.
   Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& state, LoopState& loop,
-          comm::Collective& collective, at::Device device, const Clock& clock);
+          comm::Collective& collective, at::Device device, const Clock& clock, FaultPoints& faults);
 
   // Forward and backward over this rank's micro-batches (from `feed`), reduction, small all-reduce, clipping,
   // optimizer, moving average; counts the step in the state's progress and its batches in the loop's state.
@@ -80,6 +83,7 @@ class Stepper {
   void tally_batches(const StepWork& work, const std::vector<Computed>& computed, StepTally& tally) const;
   StepTally accumulate(const StepWork& work, StepFeed& feed);
   void name_bad_samples(v1::StepReport& report);
+  StepVerdict apply(const StepWork& work, const StepTally& all, double lr, const at::Tensor& norm);
   double scale_to_used(const StepTally& all, at::Tensor& norm);
   std::optional<RunFailure> count_skip(const StepWork& work, const StepTally& all, bool skipped);
 
@@ -91,6 +95,7 @@ class Stepper {
   at::Device device_;
   BatchLosses losses_;
   GradientCheck gradient_check_;
+  FaultPoints& faults_;
   std::unique_ptr<comm::GradientSum> gradients_;
   std::vector<data::BadSample> bad_;  // this rank's, of the step
 };

@@ -45,15 +45,19 @@ data::Batch to_device(data::Batch batch, at::Device device) {
 
 StepFeed::StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options)
     : plan_(std::move(plan)),
-      options_(options),
-      prefetcher_(data::make_prefetcher(dataset, options.threads, options.device)),
-      next_step_(options.first) {}
+      options_(std::move(options)),
+      prefetcher_(data::make_prefetcher(dataset, options_.threads, options_.device)),
+      next_step_(options_.first) {}
 
 void StepFeed::plan_one() {
   StepWork work = share_of_step(plan_.step(next_step_), plan_.inputs().sizes, plan_.inputs().batch_size,
                                 options_.rank, options_.world_size, plan_.inputs().sharing);
-  const std::int64_t epoch =
-      options_.fault ? plant(*options_.fault, plan_, options_.rank, work) : work.plan.epoch;
+  std::int64_t epoch = work.plan.epoch;
+  for (const TestFault& fault : options_.faults) {
+    if (!fault.misreads()) continue;
+    const std::int64_t planted = plant(fault, plan_, options_.rank, work);
+    if (planted != work.plan.epoch) epoch = planted;
+  }
   for (const data::MicroBatch& batch : work.mine) prefetcher_.push(epoch, batch);
   waiting_ += work.mine.size();
   planned_.push_back(std::move(work));

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <vector>
 
 #include "core/data/dataset.h"
@@ -41,8 +40,8 @@ class StepFeed {
     int threads = 0;  // readers; 0: reads on the caller's thread
     std::int64_t first = 0;
     std::int64_t end = 0;
-    at::Device device = at::kCPU;      // where batches are wanted
-    std::optional<TestFault> fault{};  // planted by a test
+    at::Device device = at::kCPU;     // where batches are wanted
+    std::vector<TestFault> faults{};  // planted by a test
   };
   // `dataset` must outlive the feed.
   StepFeed(data::RunPlan plan, const data::Dataset& dataset, Options options);

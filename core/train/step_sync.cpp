@@ -12,9 +12,10 @@ namespace {
 
 // Halves of 32 bits are exact in float64 for up to 2^21 ranks.
 constexpr std::uint64_t kLow = 0xFFFFFFFFULL;
-constexpr std::size_t kOwn = 10;
+constexpr std::size_t kOwn = 11;
 
-// A row for every micro-batch of the step, zero but for this rank's: adding over ranks fills them all, exactly.
+// A row for every micro-batch of the step, zero but for this rank's: adding over ranks fills them all,
+// exactly.
 constexpr std::size_t kRow = 1 + BatchMeans::kWords;
 
 void put_shards(const StepTally& mine, double* rows) {
@@ -52,7 +53,8 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
                                      static_cast<double>(mine.hash_sum & kLow),
                                      static_cast<double>(mine.hash_sum >> 32U),
                                      static_cast<double>(step),
-                                     static_cast<double>(mine.bad)};
+                                     static_cast<double>(mine.bad),
+                                     static_cast<double>(mine.end_votes)};
   const auto batches = mine.batches.pack();
   const std::size_t rows = kOwn + batches.size();
   at::Tensor tensor = at::empty(
@@ -79,6 +81,7 @@ StepTally reduce_tally(comm::Collective& collective, at::Device device, std::int
   total.nonfinite = static_cast<std::int64_t>(sum[3]);
   total.stop_votes = static_cast<std::int64_t>(sum[4]);
   total.checkpoint_votes = static_cast<std::int64_t>(sum[5]);
+  total.end_votes = static_cast<std::int64_t>(sum[10]);
   total.hash_sum = static_cast<std::uint64_t>(sum[6]) + (static_cast<std::uint64_t>(sum[7]) << 32U);
   total.batches =
       BatchMeans::unpack(std::span<const double, BatchMeans::kWords>(sum + kOwn, BatchMeans::kWords));

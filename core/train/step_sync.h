@@ -28,6 +28,7 @@ struct StepTally {
   std::int64_t nonfinite = 0;         // ranks that found the reduced gradient not finite
   std::int64_t stop_votes = 0;        // ranks asked to leave at this boundary
   std::int64_t checkpoint_votes = 0;  // ... and to write a checkpoint first
+  std::int64_t end_votes = 0;         // ... and to end, not to wait for another generation
   std::uint64_t hash_sum = 0;         // of the 40-bit hashes of the samples used, modulo 2^64
   BatchMeans batches;                 // what is logged of the micro-batches
   // Under determinism: strict the step's number of micro-batches, and this rank's; loss_sum and batches are

@@ -17,11 +17,44 @@ namespace {
 
 using Kind = TestFault::Kind;
 constexpr const char* kVariable = "MDGEN_TEST_FAULT";
-constexpr std::array<std::pair<std::string_view, Kind>, 5> kKinds{{{"wrong_sample", Kind::kWrongSample},
-                                                                   {"repeat_sample", Kind::kRepeatSample},
-                                                                   {"skip_sample", Kind::kSkipSample},
-                                                                   {"wrong_window", Kind::kWrongWindow},
-                                                                   {"repeat_step", Kind::kRepeatStep}}};
+constexpr std::string_view kAlways = "always";
+constexpr std::array<std::pair<std::string_view, Kind>, 11> kKinds{{{"wrong_sample", Kind::kWrongSample},
+                                                                    {"repeat_sample", Kind::kRepeatSample},
+                                                                    {"skip_sample", Kind::kSkipSample},
+                                                                    {"wrong_window", Kind::kWrongWindow},
+                                                                    {"repeat_step", Kind::kRepeatStep},
+                                                                    {"flip_bit", Kind::kFlipBit},
+                                                                    {"kill", Kind::kKill},
+                                                                    {"segfault", Kind::kSegfault},
+                                                                    {"stop", Kind::kStop},
+                                                                    {"hang", Kind::kHang},
+                                                                    {"break", Kind::kBreak}}};
+constexpr std::array<std::pair<std::string_view, FaultPoint>, 8> kPoints{
+    {{"before_reduce", FaultPoint::kBeforeReduce},
+     {"mid_reduce", FaultPoint::kMidReduce},
+     {"after_reduce", FaultPoint::kAfterReduce},
+     {"mid_optimizer", FaultPoint::kMidOptimizer},
+     {"before_report", FaultPoint::kBeforeReport},
+     {"checkpoint_write", FaultPoint::kCheckpointWrite},
+     {"heal_send", FaultPoint::kHealSend},
+     {"heal_receive", FaultPoint::kHealReceive}}};
+
+template <typename Names, typename Value>
+bool find_value(const Names& names, std::string_view name, Value& value) {
+  for (const auto& [known, its] : names) {
+    if (known != name) continue;
+    value = its;
+    return true;
+  }
+  return false;
+}
+
+template <typename Names, typename Value>
+std::string name_of(const Names& names, Value value) {
+  for (const auto& [known, its] : names)
+    if (its == value) return std::string(known);
+  return "?";
+}
 
 template <typename Number>
 bool parse_number(std::string_view text, Number& number) {
@@ -65,39 +98,60 @@ void repeat_step(data::RunPlan& plan, StepWork& work) {
   }
 }
 
-}  // namespace
-
-std::optional<TestFault> parse_test_fault(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  const std::string_view all = text;
-  const auto at = all.find('@');
-  const auto colon = all.find(':');
-  TestFault fault;
-  const auto kind = std::find_if(kKinds.begin(), kKinds.end(),
-                                 [&](const auto& known) { return known.first == all.substr(0, at); });
-  const bool good =
-      at != std::string_view::npos && kind != kKinds.end() &&
-      parse_number(all.substr(at + 1, colon == all.npos ? colon : colon - at - 1), fault.step) &&
-      (colon == all.npos || parse_number(all.substr(colon + 1), fault.rank)) && fault.step > 0 &&
-      fault.rank >= 0;
-  if (!good) {
-    throw Error(ErrorCode::kInvalidArgument, std::string(kVariable) + "=" + text +
-                                                 " is no fault: KIND@STEP[:RANK] with wrong_sample, "
-                                                 "repeat_sample, skip_sample, wrong_window or repeat_step");
-  }
-  fault.kind = kind->second;
-  return fault;
+// What comes before the first `mark`; the rest comes after it.
+std::string_view split_off(std::string_view& text, char mark) {
+  const auto at = text.find(mark);
+  const std::string_view first = text.substr(0, at);
+  text = at == text.npos ? std::string_view() : text.substr(at + 1);
+  return first;
 }
 
-std::optional<TestFault> test_fault() {
+bool parse_one(std::string_view text, TestFault& fault) {
+  if (text.ends_with(':') || text.ends_with('@')) return false;
+  std::string_view what = split_off(text, '@');
+  if (!find_value(kKinds, split_off(what, '.'), fault.kind)) return false;
+  if (!what.empty() && !(fault.crashes() && find_value(kPoints, what, fault.point))) return false;
+  if (!parse_number(split_off(text, ':'), fault.step) || fault.step < 1) return false;
+  if (text.empty()) return true;
+  if (!parse_number(split_off(text, ':'), fault.rank) || fault.rank < 0) return false;
+  if (text.empty()) return true;
+  fault.always = text == kAlways;
+  return fault.always || (parse_number(text, fault.attempt) && fault.attempt > 0);
+}
+
+}  // namespace
+
+std::vector<TestFault> parse_test_faults(const std::string& text) {
+  std::vector<TestFault> faults;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view one = split_off(rest, ',');
+    TestFault fault;
+    if (!parse_one(one, fault)) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::string(kVariable) + ": '" + std::string(one) +
+                      "' is no fault: KIND[.POINT]@STEP[:RANK[:ATTEMPT]], see core/train/test_fault.h");
+    }
+    faults.push_back(fault);
+  }
+  return faults;
+}
+
+std::vector<TestFault> test_faults() {
   const char* text = std::getenv(kVariable);
-  return parse_test_fault(text == nullptr ? "" : text);
+  return parse_test_faults(text == nullptr ? "" : text);
+}
+
+std::string to_text(const TestFault& fault) {
+  std::string text = name_of(kKinds, fault.kind);
+  if (fault.crashes()) text += "." + name_of(kPoints, fault.point);
+  return text + "@" + std::to_string(fault.step) + ":" + std::to_string(fault.rank) + ":" +
+         (fault.always ? std::string(kAlways) : std::to_string(fault.attempt));
 }
 
 std::int64_t plant(const TestFault& fault, data::RunPlan plan, int rank, StepWork& work) {
   const std::int64_t epoch = work.plan.epoch;
   const bool here = fault.rank == rank || fault.kind == Kind::kRepeatStep;
-  if (fault.step != work.plan.step + 1 || !here || work.mine.empty()) return epoch;
+  if (!fault.misreads() || fault.step != work.plan.step + 1 || !here || work.mine.empty()) return epoch;
   spdlog::error("{} is set: step {} does not read what it should; this run is worth nothing", kVariable,
                 fault.step);
   if (fault.kind == Kind::kWrongWindow) return epoch + 1;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grpcpp/create_channel_posix.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <utility>
@@ -19,10 +18,6 @@ std::shared_ptr<grpc::Channel> channel_over(int descriptor) {
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
   return grpc::CreateCustomInsecureChannelFromFd("agent", descriptor, arguments);
-}
-
-std::int64_t nanoseconds(std::chrono::steady_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 ErrorCode code_of(grpc::StatusCode code) {
@@ -68,12 +63,6 @@ AgentLink::~AgentLink() {
   stream_->Finish();
 }
 
-std::optional<v1::Assignment> AgentLink::hello() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return assignment_.has_value() || stream_ended_; });
-  return assignment_;
-}
-
 std::vector<std::string> AgentLink::exchange(const v1::Assignment& assignment, const std::string& key,
                                              const std::string& blob) {
   v1::ExchangeRequest request;
@@ -82,9 +71,11 @@ std::vector<std::string> AgentLink::exchange(const v1::Assignment& assignment, c
   request.set_key(key);
   request.set_blob(blob);
   grpc::ClientContext context;
+  const Orders::Call call(orders_, [&context] { context.TryCancel(); });
   v1::ExchangeResponse response;
   const grpc::Status status = stub_->Exchange(&context, request, &response);
   if (!status.ok()) {
+    if (control().abandoned) throw Error(ErrorCode::kAborted, "rendezvous '" + key + "': abandoned");
     throw Error(code_of(status.error_code()), "rendezvous '" + key + "': " + status.error_message());
   }
   if (response.blobs_size() != assignment.world_size()) {
@@ -126,6 +117,13 @@ void AgentLink::checkpoint(const v1::CheckpointReport& report) {
   outbox_.push(std::move(message));
 }
 
+void AgentLink::left(const v1::LeftReport& report) {
+  orders_.left();
+  v1::TrainerMessage message;
+  *message.mutable_left() = report;
+  outbox_.push(std::move(message));
+}
+
 void AgentLink::finish(const v1::FinishReport& report) {
   v1::TrainerMessage message;
   *message.mutable_finished() = report;
@@ -142,15 +140,7 @@ void AgentLink::finish(const v1::FinishReport& report) {
 
 void AgentLink::read_orders() {
   v1::AgentOrder order;
-  while (stream_->Read(&order)) {
-    if (order.has_lease()) take(order.lease());
-    if (order.has_stop()) take(order.stop());
-    if (!order.has_assignment()) continue;
-    take(order.assignment().lease());
-    const std::lock_guard lock(mutex_);
-    assignment_ = order.assignment();
-    changed_.notify_all();
-  }
+  while (stream_->Read(&order)) orders_.take(order);
   bool lost = false;
   {
     const std::lock_guard lock(mutex_);
@@ -158,6 +148,7 @@ void AgentLink::read_orders() {
     lost = !finishing_;
     changed_.notify_all();
   }
+  orders_.end();
   if (lost && options_.agent_lost) options_.agent_lost();
 }
 
@@ -176,18 +167,6 @@ void AgentLink::beat() {
     outbox_.push(std::move(message));
     changed_.wait_for(lock, options_.beat_interval, [this] { return finishing_ || stream_ended_; });
   }
-}
-
-void AgentLink::take(const v1::Lease& lease) {
-  if (lease.duration_ms() <= 0) return;
-  control_.lease_until_ns.store(
-      nanoseconds(std::chrono::steady_clock::now() + std::chrono::milliseconds(lease.duration_ms())));
-}
-
-void AgentLink::take(const v1::StopOrder& order) {
-  spdlog::info("asked to stop at the next step boundary{}", order.checkpoint() ? ", with a checkpoint" : "");
-  control_.stop_checkpoint.store(order.checkpoint());
-  control_.stop.store(true);
 }
 
 }  // namespace mdgen::trainer

@@ -8,20 +8,23 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/train/observer.h"
 #include "mdgen/v1/trainer_service.grpc.pb.h"
+#include "services/trainer/agent.h"
+#include "services/trainer/orders.h"
 #include "services/trainer/outbox.h"
 
 namespace mdgen::trainer {
 
-// Threads of its own: a reader (orders into the control; the end of the stream), a writer, and a beat every
-// beat_interval. The observer's methods and exchange() may be called from any thread; observers never wait.
-class AgentLink : public train::RunObserver {
+// Threads of its own: a reader (orders; the end of the stream), a writer, and a beat every beat_interval. The
+// observer's methods and exchange() may be called from any thread; observers never wait. The first assignment
+// answers the hello that it says at once.
+class AgentLink : public train::RunObserver, public Agent {
  public:
   struct Options {
     std::chrono::milliseconds beat_interval{500};
@@ -37,15 +40,15 @@ class AgentLink : public train::RunObserver {
   AgentLink(const AgentLink&) = delete;
   AgentLink& operator=(const AgentLink&) = delete;
 
-  // Says hello and waits for the assignment; nothing when the agent has gone. The lease starts to run here.
-  std::optional<v1::Assignment> hello();
-
-  // comm::Exchange over the agent. Throws Error(kAborted) when the generation is superseded and
-  // Error(kUnavailable) when the agent or the coordinator cannot be reached.
+  train::RunObserver& observer() override { return *this; }
+  const train::RunControl& control() const override { return orders_.control(); }
   std::vector<std::string> exchange(const v1::Assignment& assignment, const std::string& key,
-                                    const std::string& blob);
-
-  const train::RunControl& control() const { return control_; }
+                                    const std::string& blob) override;
+  void set_breaker(std::function<void(const std::string& reason)> breaker) override {
+    orders_.set_breaker(std::move(breaker));
+  }
+  void left(const v1::LeftReport& report) override;
+  Order next(std::chrono::milliseconds hold) override { return orders_.next(hold); }
 
   void phase(v1::TrainerPhase phase, std::int64_t step, bool entered_reduce) override;
   void started(const v1::StartReport& report) override;
@@ -60,20 +63,17 @@ class AgentLink : public train::RunObserver {
   void read_orders();
   void write_messages();
   void beat();
-  void take(const v1::Lease& lease);
-  void take(const v1::StopOrder& order);
 
   Options options_;
   std::unique_ptr<v1::TrainerService::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::TrainerMessage, v1::AgentOrder>> stream_;
-  train::RunControl control_;
+  Orders orders_;
   Outbox outbox_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   v1::TrainerBeat beat_;
-  std::optional<v1::Assignment> assignment_;
   bool finishing_ = false;
   bool stream_ended_ = false;
 

@@ -1,8 +1,8 @@
 // mdgen-trainer: the rank process. Started by mdgen-worker, never by hand.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 
+#include "core/base/clock.h"
 #include "core/base/command_line.h"
 #include "core/base/log.h"
 #include "services/trainer/agent_link.h"
@@ -32,18 +32,10 @@ int main(int argc, char** argv) {
                                      spdlog::error("the agent has closed the connection");
                                      mdgen::trainer::leave(1);
                                    }});
-    const auto assignment = link.hello();
-    if (!assignment) mdgen::trainer::leave(1);
-    mdgen::init_logging("rank " + std::to_string(assignment->rank()));
-    // Its lines go to a file of its own, which must not stay empty because a launcher keeps the terminal
-    // calm.
-    spdlog::set_level(std::min(spdlog::get_level(), spdlog::level::info));
-    const mdgen::v1::FinishReport report = mdgen::trainer::run_rank(
-        *assignment, link, link.control(), [&](const std::string& key, const std::string& blob) {
-          return link.exchange(*assignment, key, blob);
-        });
-    link.finish(report);
-    mdgen::trainer::leave(report.outcome() == mdgen::v1::OUTCOME_FAILED ? 1 : 0);
+    const mdgen::SystemClock clock;
+    const mdgen::trainer::RankEnd end = mdgen::trainer::run_rank(link, clock);
+    if (!end.gone) link.finish(end.report);
+    mdgen::trainer::leave(end.status);
   } catch (const std::exception& error) {
     spdlog::error("{}", error.what());
     mdgen::trainer::leave(1);

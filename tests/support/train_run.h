@@ -17,7 +17,10 @@ namespace mdgen::testing {
 // Keeps all reports; may ask for a stop after a step.
 class RecordingObserver : public train::RunObserver {
  public:
-  void phase(v1::TrainerPhase phase, std::int64_t, bool) override { phases.push_back(phase); }
+  void phase(v1::TrainerPhase phase, std::int64_t, bool) override {
+    phases.push_back(phase);
+    if (on_phase) on_phase(phase);
+  }
   void started(const v1::StartReport& report) override { start = report; }
   void step_committed(const v1::StepReport& report) override {
     steps.push_back(report);
@@ -27,6 +30,7 @@ class RecordingObserver : public train::RunObserver {
   void checkpoint(const v1::CheckpointReport& report) override { checkpoints.push_back(report); }
 
   std::function<void(const v1::StepReport&)> on_step;
+  std::function<void(v1::TrainerPhase)> on_phase;
   std::vector<v1::TrainerPhase> phases;
   v1::StartReport start;
   std::vector<v1::StepReport> steps;

@@ -162,7 +162,7 @@ class Group {
   void throw_if_broken(const char* operation) {
     const std::lock_guard lock(progress_->mutex);
     if (!progress_->broken) return;
-    throw Error(progress_->broken->first, where(operation) + ": " + progress_->broken->second);
+    throw CollectiveError(progress_->broken->first, where(operation) + ": " + progress_->broken->second);
   }
 
   [[noreturn]] void fail(const char* operation, const std::string& text) {

@@ -149,8 +149,8 @@ class Group {
 
   void throw_if_broken_locked(const std::string& operation, int rank) const {
     if (!broken_) return;
-    throw Error(broken_->first, operation + " on rank " + std::to_string(rank) + " of " +
-                                    std::to_string(world_size_) + ": " + broken_->second);
+    throw CollectiveError(broken_->first, operation + " on rank " + std::to_string(rank) + " of " +
+                                              std::to_string(world_size_) + ": " + broken_->second);
   }
 
   void fail_if_someone_left_locked() {

@@ -91,7 +91,7 @@ class Communicator {
   }
 
   void throw_if_broken_locked(const std::string& operation) const {
-    if (broken_) throw Error(broken_->first, where(operation) + ": " + broken_->second);
+    if (broken_) throw CollectiveError(broken_->first, where(operation) + ": " + broken_->second);
   }
 
   // With the lock held.

@@ -107,11 +107,11 @@ TEST(MetricsLog, Reopened_AppendsAfterTheStep) {
   const auto file = folder / "metrics.jsonl";
   {
     MetricsLog log(file, 0);
-    for (int step = 1; step <= 4; ++step) log.append("{\"step\":" + std::to_string(step) + "}");
+    for (int step = 1; step <= 4; ++step) log.append({step}, "{\"step\":" + std::to_string(step) + "}");
   }
   MetricsLog log(file, 2);
   EXPECT_EQ(log.dropped(), 2);
-  log.append("{\"step\":3,\"again\":true}");
+  log.append({3}, "{\"step\":3,\"again\":true}");
   EXPECT_EQ(read_file(file), "{\"step\":1}\n{\"step\":2}\n{\"step\":3,\"again\":true}\n");
 }
 

@@ -232,13 +232,23 @@ TEST(CountBadSamples, BeginsAnewWithEachEpoch) {
   EXPECT_EQ(count_bad_samples(loop, report, 10)->reason(), "TooManyBadSamples");
 }
 
-TEST(ParseTestFault, KindStepAndRank) {
-  EXPECT_FALSE(parse_test_fault(""));
-  EXPECT_EQ(parse_test_fault("wrong_window@7"), (TestFault{TestFault::Kind::kWrongWindow, 7, 0}));
-  EXPECT_EQ(parse_test_fault("repeat_step@12:3"), (TestFault{TestFault::Kind::kRepeatStep, 12, 3}));
-  for (const char* text : {"wrong_sample", "wrong_sample@", "wrong_sample@0", "other@3",
-                           "wrong_sample@3:", "@3", "wrong_sample@3x", "wrong_sample@3:-1"})
-    EXPECT_THROW(parse_test_fault(text), Error) << text;
+TEST(ParseTestFaults, KindPointStepRankAndAttempt) {
+  using Kind = TestFault::Kind;
+  EXPECT_THAT(parse_test_faults(""), ::testing::IsEmpty());
+  EXPECT_THAT(parse_test_faults("wrong_window@7"),
+              ::testing::ElementsAre(TestFault{Kind::kWrongWindow, 7, 0}));
+  EXPECT_THAT(
+      parse_test_faults("repeat_step@12:3,kill.after_reduce@2:1:4,hang@5:0:always"),
+      ::testing::ElementsAre(
+          TestFault{Kind::kRepeatStep, 12, 3},
+          TestFault{
+              .kind = Kind::kKill, .step = 2, .rank = 1, .attempt = 4, .point = FaultPoint::kAfterReduce},
+          TestFault{.kind = Kind::kHang, .step = 5, .always = true}));
+  EXPECT_EQ(to_text(parse_test_faults("kill.heal_send@2:1:4").front()), "kill.heal_send@2:1:4");
+  for (const char* text : {"wrong_sample", "wrong_sample@", "wrong_sample@0", "other@3", "wrong_sample@3:",
+                           "@3", "wrong_sample@3x", "wrong_sample@3:-1", "kill.somewhere@3",
+                           "flip_bit.mid_reduce@3", "kill@3:1:0", "kill@3:1:x", "kill@3,,kill@4"})
+    EXPECT_THROW(parse_test_faults(text), Error) << text;
 }
 
 // Mistakes in what is read, not in what is reported: the step's own checks do not see them.

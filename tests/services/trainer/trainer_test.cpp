@@ -11,7 +11,7 @@
 
 #include "core/base/files.h"
 #include "core/checkpoint/store.h"
-#include "fake_agent.h"
+#include "tests/support/fake_agent.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/training_spec.h"
 

@@ -1,4 +1,4 @@
-#include "fake_agent.h"
+#include "tests/support/fake_agent.h"
 
 #include <fcntl.h>
 #include <grpcpp/server_posix.h>
@@ -38,8 +38,8 @@ pid_t spawn(const std::string& program, int descriptor, pid_t agent, const std::
 }  // namespace
 
 FakeAgent::FakeAgent(const std::string& trainer, v1::Assignment assignment, const std::string& log_file,
-                     std::optional<pid_t> claimed_pid)
-    : assignment_(std::move(assignment)) {
+                     std::optional<pid_t> claimed_pid, ExchangeHandler exchange)
+    : assignment_(std::move(assignment)), exchange_(std::move(exchange)) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) throw std::runtime_error("socketpair");
   descriptor_ = pair[0];
@@ -81,6 +81,17 @@ grpc::Status FakeAgent::Run(grpc::ServerContext*,
   stream_ = nullptr;
   changed_.notify_all();
   return grpc::Status::OK;
+}
+
+grpc::Status FakeAgent::Exchange(grpc::ServerContext* context, const v1::ExchangeRequest* request,
+                                 v1::ExchangeResponse* response) {
+  if (!exchange_) return {grpc::StatusCode::UNIMPLEMENTED, "one rank has nobody to meet"};
+  return exchange_(*request, *response, [context] { return context->IsCancelled(); });
+}
+
+void FakeAgent::forget() {
+  const std::lock_guard lock(mutex_);
+  messages_.clear();
 }
 
 bool FakeAgent::wait_for(const std::function<bool(const std::vector<v1::TrainerMessage>&)>& enough) {

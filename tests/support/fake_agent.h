@@ -24,9 +24,12 @@ struct ProcessEnd {
 // Thread-safe.
 class FakeAgent : private v1::TrainerService::Service {
  public:
-  // Starts the trainer; it gets `assignment` as the answer to its hello.
+  using ExchangeHandler = std::function<grpc::Status(const v1::ExchangeRequest&, v1::ExchangeResponse&,
+                                                     const std::function<bool()>& cancelled)>;
+  // Starts the trainer; it gets `assignment` as the answer to its hello. `exchange` is the rendezvous; it may
+  // wait.
   FakeAgent(const std::string& trainer, v1::Assignment assignment, const std::string& log_file,
-            std::optional<pid_t> claimed_pid = std::nullopt);
+            std::optional<pid_t> claimed_pid = std::nullopt, ExchangeHandler exchange = {});
   ~FakeAgent() override;
   FakeAgent(const FakeAgent&) = delete;
   FakeAgent& operator=(const FakeAgent&) = delete;
@@ -35,6 +38,8 @@ class FakeAgent : private v1::TrainerService::Service {
   bool wait_for(const std::function<bool(const std::vector<v1::TrainerMessage>&)>& enough);
   std::vector<v1::TrainerMessage> received();
 
+  // Forgets what was received so far.
+  void forget();
   void send(const v1::AgentOrder& order);
   // Closes the connection as an agent's death would.
   void hang_up();
@@ -46,7 +51,11 @@ class FakeAgent : private v1::TrainerService::Service {
   grpc::Status Run(grpc::ServerContext* context,
                    grpc::ServerReaderWriter<v1::AgentOrder, v1::TrainerMessage>* stream) override;
 
+  grpc::Status Exchange(grpc::ServerContext* context, const v1::ExchangeRequest* request,
+                        v1::ExchangeResponse* response) override;
+
   v1::Assignment assignment_;
+  ExchangeHandler exchange_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<v1::TrainerMessage> messages_;
