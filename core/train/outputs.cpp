@@ -74,6 +74,14 @@ void Outputs::open_writer(std::int64_t generation) {
 
 void Outputs::leave() { recorder_.reset(); }
 
+void Outputs::await_writer() {
+  try {
+    flush();
+  } catch (const RunFailure& failure) {
+    spdlog::warn("{}", failure.what());
+  }
+}
+
 void Outputs::save(std::int64_t generation, const checkpoint::TrainState& live) {
   fs::create_directories(run_folder_ / "checkpoints");
   open_writer(generation);
