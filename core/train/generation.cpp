@@ -111,6 +111,9 @@ Start Generation::start() {
 }
 
 void Generation::load_checkpoint(Start& start) {
+  // A rank that was rank 0 may still be writing the newest one.
+  outputs_.await_writer();
+  collective_.barrier();
   if (held_.touched) held_.reset();
   held_.touched = true;
   start = resume(assignment_, held_.plan_digest, held_.state, collective_, held_.device);
@@ -118,6 +121,7 @@ void Generation::load_checkpoint(Start& start) {
                         held_.state.digest());
   held_.checkpointed = start.checkpoint.empty() ? -1 : start.step;
   held_.loop = loop_state_from_json(start.loop_json);
+  held_.log = StepLog::from_json(start.loop_json);
   held_.loop.boundary = start.loop_json.empty() ? applied() : std::min(held_.loop.boundary, applied());
   if (auto note = schedule_note(spec_, applied(), held_.loop.total_steps, held_.total_steps)) {
     start.notes.push_back(std::move(*note));

@@ -109,6 +109,14 @@ void Outputs::leave() {
   if (writer_) writer_->enter_generation(generation_, false);
 }
 
+void Outputs::await_writer() {
+  try {
+    flush();
+  } catch (const RunFailure& failure) {
+    spdlog::warn("{}", failure.what());
+  }
+}
+
 void Outputs::save(std::int64_t generation, const checkpoint::TrainState& live) {
   fs::create_directories(run_folder_ / "checkpoints");
   open_writer(generation, false);

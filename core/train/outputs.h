@@ -38,6 +38,8 @@ class Outputs {
   void leave();
   // A checkpoint of what is held between two generations, verified when it returns.
   void save(std::int64_t generation, const checkpoint::TrainState& live);
+  // Waits for a checkpoint that is being written, however it ends.
+  void await_writer();
   bool is_open() const { return recorder_ != nullptr; }
 
   void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);

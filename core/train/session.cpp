@@ -90,14 +90,24 @@ v1::LeftReport Session::left(const std::string& reason, const std::string& messa
 
 std::chrono::milliseconds Session::hold_time() const { return train::hold_time(resident_.spec); }
 
-bool Session::save() {
-  if (!resident_.is_resident()) return false;
+bool Session::has_checkpoint() const {
   std::vector<std::string> notes;
   const auto found =
       checkpoint::newest_good(std::filesystem::path(resident_.first.run_folder()) / "checkpoints", notes);
-  if (found && found->manifest.summary.step >= applied()) return true;
+  return found && found->manifest.summary.step >= applied();
+}
+
+bool Session::save() {
+  if (!resident_.is_resident()) return false;
+  if (has_checkpoint()) return true;
   spdlog::info("writing a checkpoint of step {}, which is held in memory", applied());
-  outputs_.save(resident_.generation, resident_.train_state());
+  checkpoint::TrainState state = resident_.train_state();
+  state.loop_json = resident_.log.added_to_json(state.loop_json);
+  try {
+    outputs_.save(resident_.generation, state);
+  } catch (const RunFailure&) {
+    if (!has_checkpoint()) throw;  // else another trainer that holds the same was faster
+  }
   resident_.checkpointed = applied();
   return true;
 }

@@ -47,6 +47,7 @@ class Session {
   bool save();
 
  private:
+  bool has_checkpoint() const;
   GenerationEnd execute(const v1::Assignment& assignment, comm::Collective& collective, double form_seconds);
 
   RunObserver& observer_;

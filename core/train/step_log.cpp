@@ -10,6 +10,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kMember = "log";
+
 json binary(const google::protobuf::Message& message) {
   const std::string bytes = message.SerializeAsString();
   return json::binary({bytes.begin(), bytes.end()});
@@ -70,6 +72,21 @@ std::string StepLog::to_bytes() const {
   std::string bytes;
   json::to_cbor(list, bytes);
   return bytes;
+}
+
+std::string StepLog::added_to_json(const std::string& text) const {
+  const std::string bytes = to_bytes();
+  nlohmann::ordered_json object = nlohmann::ordered_json::parse(text);
+  object[kMember] = std::vector<std::uint8_t>(bytes.begin(), bytes.end());
+  return object.dump();
+}
+
+StepLog StepLog::from_json(const std::string& text) {
+  if (text.empty()) return {};
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object() || !object.contains(kMember)) return {};
+  const auto bytes = object.at(kMember).get<std::vector<std::uint8_t>>();
+  return from_bytes({bytes.begin(), bytes.end()});
 }
 
 StepLog StepLog::from_bytes(const std::string& bytes) {

@@ -39,6 +39,10 @@ class StepLog {
   // CBOR, every number with its bits. from_bytes throws Error(kDataLoss).
   std::string to_bytes() const;
   static StepLog from_bytes(const std::string& bytes);
+  // As a member of a loop state's JSON text, for a checkpoint of a step whose lines may not be written yet.
+  // from_json gives an empty log when there is none.
+  std::string added_to_json(const std::string& text) const;
+  static StepLog from_json(const std::string& text);
 
  private:
   std::deque<LoggedStep> steps_;

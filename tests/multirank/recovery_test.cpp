@@ -294,7 +294,7 @@ TEST_F(Recovery, ReFormingInMemory_TakesNoTime) {
                 static_cast<long>(milliseconds(end - begin)), 1000 * start.form_seconds(),
                 1000 * start.heal_seconds());
     EXPECT_EQ(start.source(), v1::STATE_SOURCE_MEMORY);
-    EXPECT_EQ(start.healed_ranks(), 0);
+    EXPECT_LT(start.healed_ranks(), 3);  // some may be a step ahead
   }
 }
 

@@ -130,6 +130,8 @@ TEST(StepLog, Bytes_KeepEveryBit) {
   EXPECT_EQ(entry.validation->record.named.numbers, val.named.numbers);
   EXPECT_EQ(entry.validation->record.named.texts, val.named.texts);
   EXPECT_THROW(StepLog::from_bytes("\x01"), Error);
+  EXPECT_EQ(StepLog::from_json(log.added_to_json("{}")).to_bytes(), log.to_bytes());
+  EXPECT_TRUE(StepLog::from_json("{}").steps().empty());
 }
 
 TEST(StepLog, KeepsTheLastSixteenWithoutAGap) {
