@@ -105,10 +105,10 @@ TEST_F(ServerTest, ARefusedSpecCreatesNothing) {
   EXPECT_THAT(status.error_message(), HasSubstr("mha_heads"));
 
   bad = spec();
-  bad.mutable_optim()->set_precision("auto");
+  bad.set_determinism("strict");
   status = submit(bad);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("optim.precision"));
+  EXPECT_THAT(status.error_message(), HasSubstr("determinism"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
 
   v1::ListJobsResponse list;
@@ -428,6 +428,33 @@ TEST_F(ServerTest, ANewStreamOfAnAgentReplacesItsOldOne) {
   EXPECT_EQ(new_stream->read_assignment().id().job_id(), job) << "the end of the old stream lost nothing";
 }
 
+TEST_F(ServerTest, InjectionIsRefusedUnlessAllowed) {
+  v1::InjectFaultRequest request;
+  request.set_id("any");
+  v1::InjectFaultResponse response;
+  const grpc::Status status = jobs_->InjectFault(context().get(), request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(status.error_message(), HasSubstr("--allow_inject"));
+}
+
+TEST_F(ServerTest, AJobIsPausedAndResumed) {
+  const std::string id = submitted(spec("workers: {min: 1, max: 1}"));
+  ASSERT_TRUE(reaches(id, v1::JOB_STATE_QUEUED));
+  v1::PauseJobRequest pause;
+  pause.set_id(id);
+  v1::PauseJobResponse paused;
+  ASSERT_TRUE(jobs_->PauseJob(context().get(), pause, &paused).ok());
+  EXPECT_EQ(paused.job().state(), v1::JOB_STATE_PAUSED) << "it had no workers";
+  EXPECT_EQ(jobs_->PauseJob(context().get(), pause, &paused).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  v1::ResumeJobRequest resume;
+  resume.set_id(id);
+  resume.mutable_workers()->set_max(3);
+  v1::ResumeJobResponse resumed;
+  ASSERT_TRUE(jobs_->ResumeJob(context().get(), resume, &resumed).ok());
+  EXPECT_EQ(resumed.job().state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(resumed.job().spec().workers().max(), 3);
+}
+
 TEST_F(ServerTest, AVanishedAgentIsRecoveredFrom) {
   const auto first = agent(identity("i0"));
   const auto second = agent(identity("i1"));
@@ -437,10 +464,12 @@ TEST_F(ServerTest, AVanishedAgentIsRecoveredFrom) {
   ASSERT_EQ(first->read_assignment().world_size(), 2);
   second->vanish();
   v1::CoordinatorMessage order;
-  while (!order.has_stop()) order = first->read();
-  EXPECT_TRUE(order.stop().kill());
-  EXPECT_EQ(order.stop().id().generation(), 1);
-  exited(*first, 0, SIGKILL);
+  for (int messages = 0; messages < 100 && !order.has_abandon(); ++messages) order = first->read();
+  ASSERT_EQ(order.abandon().id().generation(), 1);
+  first->report([](v1::TrainerEvent& event) {
+    event.mutable_left()->set_resident(true);
+    event.mutable_left()->set_reason("Abandoned");
+  });
   const v1::Assignment next = first->read_assignment();
   EXPECT_EQ(next.id().generation(), 2);
   EXPECT_EQ(next.world_size(), 1);

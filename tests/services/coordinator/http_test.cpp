@@ -47,6 +47,18 @@ TEST_F(HttpTest, GivesJobsAsJson) {
   EXPECT_EQ(rest["jobs"][0]["id"], id);
 }
 
+TEST_F(HttpTest, MetricsAreInPrometheusTextFormat) {
+  submitted(spec());
+  const auto metrics = client().Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_EQ(metrics->status, 200);
+  EXPECT_TRUE(metrics->get_header_value("Content-Type").starts_with("text/plain"));
+  for (const char* line : {"# TYPE mdgen_recoveries_total counter\n", "\nmdgen_lost_steps_total 0\n",
+                           "\nmdgen_recovery_seconds_total{part=\"heal\"} 0.000000\n",
+                           "\nmdgen_jobs{state=\"", "\nmdgen_workers 0\n"})
+    EXPECT_NE(metrics->body.find(line), std::string::npos) << line;
+}
+
 TEST_F(HttpTest, AnyBytesInARequestGetAnAnswer) {
   EXPECT_EQ(get("/v1/jobs/%ff", 404)["error"]["code"], "NotFound");
   EXPECT_EQ(get("/nowhere%ff", 404)["error"]["message"], "there is nothing at /nowhere?");
