@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from memory_cgroup import MemoryCgroup
 from recovery import Ranks, Timeline, curve, ledger, weights
 from service import Service, make_dataset, metrics, wait_for
 
@@ -282,6 +283,32 @@ def test_injected_faults_are_survived(service, data, quiet, fault, words, recove
     if fault == "corrupt-checkpoint":
         said = "".join(worker.err.read_text() for worker in service.workers)
         assert "damaged " in said and "is flipped" in said
+
+
+def test_faults_at_the_worst_points_of_a_step_cost_nothing(tmp_path, data, quiet):
+    faults = "kill.mid_optimizer@20:1,segfault.mid_reduce@45:0,break.after_reduce@70:3,kill.before_report@95:2"
+    with Service(tmp_path, workers=4, environment={"MDGEN_TEST_FAULT": faults}) as broken:
+        job = submit(broken, data, "points")
+        status = survived(broken, job, quiet)
+        assert status["recovery_count"] == 4, status["recoveries"]
+        assert [one["lost_steps"] for one in status["recoveries"]] == [0, 0, 0, 0]
+
+
+def test_the_kernels_out_of_memory_killer_is_named(tmp_path, data):
+    try:
+        group = MemoryCgroup()
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    with Service(tmp_path, workers=1) as tight:
+        tight.add_worker(prefix=group.prefix())
+        job = submit(tight, data, "tight", workers="2:2", steps=400)
+        running(tight, job)
+        group.exhaust()
+        status = tight.wait(job, condition=lambda status: status["recovery_count"] >= 1)
+        assert status["recoveries"][0]["reason"] == "OutOfMemory", status["recoveries"][0]
+        status = tight.wait(job)
+        assert status["state"] == "SUCCEEDED" and status["lost_steps"] == 0, status["message"]
+    group.remove()
 
 
 def test_a_rank_that_does_not_exist_cannot_be_broken(service, data):

@@ -65,12 +65,13 @@ class Program:
 class Service:
     """`with Service(tmp_path, workers=2) as service:`"""
 
-    def __init__(self, folder, workers=0, coordinator_flags=(), worker_flags=()):
+    def __init__(self, folder, workers=0, coordinator_flags=(), worker_flags=(), environment=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.wanted = workers
         self.coordinator_flags = coordinator_flags
         self.worker_flags = worker_flags
+        self.environment = environment  # of the workers
         self.workers = []
         self.starts = 0
 
@@ -100,12 +101,12 @@ class Service:
         ready = self.coordinator.ready_line(r"^ready grpc=(\S+) http=(\S+)$")
         self.address, self.http = ready.group(1), ready.group(2)
 
-    def add_worker(self, environment=None):
+    def add_worker(self, environment=None, prefix=()):
         worker = Program(
-            [BIN / "mdgen-worker", "--coordinator", self.address, "--device", "cpu", *self.worker_flags],
+            [*prefix, BIN / "mdgen-worker", "--coordinator", self.address, "--device", "cpu", *self.worker_flags],
             self.folder,
             f"worker-{len(self.workers)}",
-            environment,
+            environment or self.environment,
         )
         worker.ready_line(r"^ready worker=\S+$")
         self.workers.append(worker)
