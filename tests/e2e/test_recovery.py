@@ -130,7 +130,7 @@ def test_a_lost_agent_is_replaced_by_a_spare(service, data, quiet):
     job = submit(service, data, "agent-spare")
     status = running(service, job)
     at = time.time()
-    Ranks(service, status).agent(1).signal(signal.SIGKILL)
+    Ranks(service, status).agent(1).send_signal(signal.SIGKILL)
     status = survived(service, job, quiet)
     detected, _ = timeline.add("agent SIGKILL, rank 1, with a spare", at, status)
     assert detected < 5
@@ -143,7 +143,7 @@ def test_a_lost_agent_without_a_spare_leaves_fewer(service, data, quiet):
     job = submit(service, data, "agent-fewer", workers="2:4")
     status = running(service, job)
     at = time.time()
-    Ranks(service, status).agent(0).signal(signal.SIGKILL)
+    Ranks(service, status).agent(0).send_signal(signal.SIGKILL)
     status = survived(service, job, quiet, same_bits=False)
     timeline.add("agent SIGKILL, rank 0, none spare", at, status)
     assert status["recoveries"][-1]["workers"] == 3
@@ -226,7 +226,7 @@ def test_an_agent_that_is_told_to_leave_takes_its_trainer_along_in_good_order(se
     status = running(service, job)
     leaving = Ranks(service, status).agent(1)
     at = time.time()
-    leaving.signal(number)
+    leaving.send_signal(number)
     assert leaving.process.wait(60) == 0
     status = survived(service, job, quiet, same_bits=False)
     timeline.add(f"agent {number.name}", at, status)

@@ -48,12 +48,12 @@ class Program:
 
         return wait_for(look, seconds, f"a line {pattern} in {self.out}")
 
-    def signal(self, number):
+    def send_signal(self, number):
         if self.process.poll() is None:
             self.process.send_signal(number)
 
     def stop(self, how=signal.SIGTERM, seconds=20):
-        self.signal(how)
+        self.send_signal(how)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -83,8 +83,8 @@ class Service:
 
     def __exit__(self, *_):
         for worker in self.workers:  # no trainer need checkpoint any more: a second signal ends an agent at once
-            worker.signal(signal.SIGTERM)
-            worker.signal(signal.SIGTERM)
+            worker.send_signal(signal.SIGTERM)
+            worker.send_signal(signal.SIGTERM)
         for program in self.workers + [self.coordinator]:
             program.stop()
 
