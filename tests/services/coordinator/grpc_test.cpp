@@ -105,10 +105,10 @@ TEST_F(ServerTest, ARefusedSpecCreatesNothing) {
   EXPECT_THAT(status.error_message(), HasSubstr("mha_heads"));
 
   bad = spec();
-  bad.set_determinism("strict");
+  bad.mutable_optim()->set_precision("auto");
   status = submit(bad);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("determinism"));
+  EXPECT_THAT(status.error_message(), HasSubstr("precision"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
 
   v1::ListJobsResponse list;
