@@ -152,7 +152,8 @@ class Trainer : public Consumer {
       : spec_(spec),
         state_(spec, at::kCPU),
         collectives_(comm::make_local_group(1)),
-        stepper_(spec_, job.manifest.train(), state_, loop_, *collectives_.front(), at::kCPU, clock_) {}
+        stepper_(spec_, job.manifest.train(), state_, loop_, *collectives_.front(), at::kCPU, clock_,
+                 no_faults_) {}
   void step(const train::StepWork& work, train::StepFeed& feed) override {
     stepper_.run(work, feed, spec_.optim().lr(), {}, [](v1::TrainerPhase, bool) {});
   }
@@ -162,6 +163,7 @@ class Trainer : public Consumer {
   SystemClock clock_;
   train::RunState state_;
   train::LoopState loop_;
+  train::FaultPoints no_faults_;
   std::vector<std::unique_ptr<comm::Collective>> collectives_;
   train::Stepper stepper_;
 };
