@@ -81,17 +81,18 @@ void Outputs::begin(const v1::Assignment& assignment, const Start& start, std::i
     const std::int64_t last_line = trains ? start.step : std::numeric_limits<std::int64_t>::max();
     recorder_ = std::make_unique<Recorder>(assignment, last_line, total_steps, observer_, clock_);
   });
-  if (trains) {
-    open_writer(assignment.id().generation(), true);
-    writer_->prepare(with_all_moments(state));
+  if (!log.steps().empty() && log.steps().back().validation) {
+    validation_ = log.steps().back().validation->report;
   }
+  if (trains && open_writer(assignment.id().generation(), true)) writer_->prepare(with_all_moments(state));
   report_start(start, state);
   if (trains) write_or_fail(kMetricsFailed, [&] { recorder_->catch_up(log); });
 }
 
-void Outputs::open_writer(std::int64_t generation, bool deletes) {
+bool Outputs::open_writer(std::int64_t generation, bool deletes) {
   generation_ = generation;
-  if (!writer_) {
+  const bool is_new = writer_ == nullptr;
+  if (is_new) {
     const v1::CheckpointSpec& spec = spec_.checkpoint();
     writer_ = std::make_unique<checkpoint::BackgroundWriter>(
         checkpoint::BackgroundWriter::Options{.checkpoints = run_folder_ / "checkpoints",
@@ -102,6 +103,7 @@ void Outputs::open_writer(std::int64_t generation, bool deletes) {
         [this](const checkpoint::WriteResult& result) { observer_.checkpoint(report_of(result)); });
   }
   writer_->enter_generation(generation, deletes);
+  return is_new;
 }
 
 void Outputs::leave() {

@@ -54,7 +54,8 @@ class Outputs {
 
  private:
   // Only a generation's rank 0 deletes checkpoints.
-  void open_writer(std::int64_t generation, bool deletes);
+  // Whether it was not there yet; one that is goes on with what it writes.
+  bool open_writer(std::int64_t generation, bool deletes);
   void report_start(const Start& start, RunState& state);
 
   const v1::JobSpec& spec_;

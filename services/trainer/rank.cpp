@@ -101,7 +101,8 @@ train::SessionEnd Rank::train_in_group(const v1::Assignment& assignment, Clock::
                            .world_size = assignment.world_size(),
                            .bind_address = assignment.bind_address(),
                            .forming_timeout = forming_timeout(assignment.spec()),
-                           .device = at::Device(assignment.device())});
+                           .device = at::Device(assignment.device()),
+                           .backend = assignment.spec().backend()});
     const double seconds = std::chrono::duration<double>(clock_.steady() - received).count();
     const Breaker breaker(agent_, [&group](const std::string& reason) { group->abort(reason); });
     return session_->run(assignment, *group, seconds);

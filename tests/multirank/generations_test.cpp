@@ -231,6 +231,27 @@ TEST_P(Generations, RankMoreOrLess_KeepsTheSamplesAndTheCurve) {
   }
 }
 
+TEST_P(Generations, RankMoreOrLessUnderStrict_GivesTheSameBits) {
+  const std::vector<std::string> strict = {"determinism=strict"};
+  const v1::JobSpec straight = spec("straight", strict);
+  run_training(straight, {.backend = GetParam()});
+  const int last = GetParam().world_size - 1;
+  for (const bool grows : {false, true}) {
+    SCOPED_TRACE(grows ? "grown" : "shrunk");
+    const v1::JobSpec cut = spec(grows ? "grown" : "shrunk", strict);
+    const PlantedFaults planted("break.after_reduce@5:" + std::to_string(last));
+    Crew crew(cut, GetParam());
+    expect_left(crew.run());
+    if (grows) {
+      crew.resize(GetParam().world_size + 1);
+    } else {
+      crew.lose(last);
+    }
+    expect_finished(crew.run());
+    expect_equal_runs(cut, straight);
+  }
+}
+
 TEST_P(Generations, Yield_IsAgreedWithACheckpointAndGoesOn) {
   const v1::JobSpec straight = spec("straight");
   run_training(straight, {.backend = GetParam()});
