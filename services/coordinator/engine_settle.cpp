@@ -177,10 +177,12 @@ void Engine::send_stop(const JobRecord& record, const Member& member, bool check
   send(member.worker_id, std::move(message));
 }
 
+// The reason's first line alone: what follows are a trainer's last words, and every trainer logs what it is
+// told, so that they would grow from failure to failure.
 void Engine::send_abandon(const JobRecord& record, const Member& member, const std::string& reason) {
   v1::CoordinatorMessage message;
   *message.mutable_abandon()->mutable_id() = record.generation_id();
-  message.mutable_abandon()->set_reason(reason);
+  message.mutable_abandon()->set_reason(reason.substr(0, reason.find('\n')));
   send(member.worker_id, std::move(message));
 }
 

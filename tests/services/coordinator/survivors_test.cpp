@@ -53,6 +53,15 @@ TEST(Survivors, GoOnWithoutAReplacementWhenThereIsNone) {
   EXPECT_EQ(gang.stops(gang[1], true) + gang.stops(gang[2], true), 0);
 }
 
+TEST(Survivors, AreNotToldTheLastWordsWhichTheyWouldRepeatInTheirs) {
+  Gang gang;
+  gang.exit(gang[0], 0, 11, "its last line");
+  const auto& told = gang.inbox[gang[1]].back();
+  ASSERT_TRUE(told.has_abandon());
+  EXPECT_NE(told.abandon().reason().find("SIGSEGV"), std::string::npos) << told.abandon().reason();
+  EXPECT_EQ(told.abandon().reason().find("its last line"), std::string::npos) << told.abandon().reason();
+}
+
 TEST(Survivors, WhoDoesNotLeaveInTenSecondsIsKilledAndOneSecondLaterLost) {
   Gang gang;
   gang.exit(gang[0], 0, 11);
