@@ -24,19 +24,16 @@ void Engine::settle(Now now) {
 
 std::vector<Want> Engine::wants(Now now) const {
   std::vector<Want> wants;
-  for (const v1::JobState state :
-       {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
+  for (const v1::JobState state : {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
     for (const auto& record : jobs_)
       if (record->state() == state && record->wants_workers(now.steady)) wants.push_back(record->want());
   const int total = registry_.size().total;
-  const bool queued = std::any_of(wants.begin(), wants.end(), [&](const Want& want) {
-    return want.queued && want.feasible(total);
-  });
+  const bool queued = std::any_of(wants.begin(), wants.end(),
+                                  [&](const Want& want) { return want.queued && want.feasible(total); });
   for (Want& want : wants)  // the head of the queue comes before growth
     if (queued && want.former > 0) want.max = std::min(want.max, std::max(want.min, want.former - want.held));
   const auto queue = std::find_if(wants.begin(), wants.end(), [](const Want& want) { return want.queued; });
-  std::stable_sort(queue, wants.end(),
-                   [](const Want& a, const Want& b) { return a.priority > b.priority; });
+  std::stable_sort(queue, wants.end(), [](const Want& a, const Want& b) { return a.priority > b.priority; });
   return wants;
 }
 
