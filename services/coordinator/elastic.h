@@ -19,9 +19,9 @@ struct Holding {
   int workers = 0;
   int min = 1;
   int max = 1;
-  bool steady = false;    // it trains and nothing is asked of it
-  bool rested = false;    // its last change is long enough ago for it to grow
-  int gives_back = 0;     // workers that it is about to free
+  bool steady = false;  // it trains and nothing is asked of it
+  bool rested = false;  // its last change is long enough ago for it to grow
+  int gives_back = 0;   // workers that it is about to free
 };
 
 struct Grow {

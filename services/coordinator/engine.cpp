@@ -36,8 +36,7 @@ Evidence::Kind kind_of(const std::string& reason) {
 }  // namespace
 
 void Engine::restore(JobRecord& record, Now now) {
-  if (record.desired.goal != Desired::Goal::kRun)
-    record.desired.deadline = now.steady + record.desired.grace;
+  if (record.desired.goal != Desired::Goal::kRun) record.desired.deadline = now.steady + record.desired.grace;
   if (!record.has_open_generation()) return;
   Generation& generation = *record.generation;
   generation.lease_granted = generation.opened_at = now.steady;

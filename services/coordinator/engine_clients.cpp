@@ -65,7 +65,8 @@ const v1::Job& Engine::pause(Now now, const std::string& id, std::chrono::second
       record.desired = {Desired::Goal::kPause, grace, std::nullopt};
       break;
     case v1::JOB_STATE_PAUSING:
-      record.desired.deadline = std::min(record.desired.deadline.value_or(Clock::Steady::max()), now.steady + grace);
+      record.desired.deadline =
+          std::min(record.desired.deadline.value_or(Clock::Steady::max()), now.steady + grace);
       break;
     default:
       refuse(record, "it cannot be paused");

@@ -50,8 +50,7 @@ Member Engine::new_member(JobRecord& record, const coordinator::Seat& seat, int 
   Member member;
   member.rank = rank;
   const Member* before = seat.stays ? record.generation->member(rank) : nullptr;
-  member.attempt =
-      before != nullptr ? before->attempt : record.earlier_attempts + ++record.attempts[rank];
+  member.attempt = before != nullptr ? before->attempt : record.earlier_attempts + ++record.attempts[rank];
   member.worker_id = seat.worker;
   member.incarnation = worker.identity.incarnation();
   member.host = worker.identity.host();

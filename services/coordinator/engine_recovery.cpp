@@ -31,8 +31,8 @@ bool may_hang(const JobRecord& record) {
 }
 
 RankView view_of(const Member& member, Clock::Steady now) {
-  return {member.rank,   member.phase,  member.step, member.entered_reduce,
-          member.silent, now - member.changed_at};
+  return {member.rank,           member.phase,  member.step,
+          member.entered_reduce, member.silent, now - member.changed_at};
 }
 
 }  // namespace
@@ -102,8 +102,8 @@ void Engine::apply(Now now, JobRecord& record, const BreakUp&) {
   generation.broken_up = true;
   const Evidence* cause = generation.cause();
   const v1::Transition& last = record.job.transitions(record.job.transitions_size() - 1);
-  const RootCause known = cause != nullptr ? root_cause(generation, *cause)
-                                           : RootCause{last.reason(), last.message(), -1, ""};
+  const RootCause known =
+      cause != nullptr ? root_cause(generation, *cause) : RootCause{last.reason(), last.message(), -1, ""};
   begin_recovery(record.job, record.recovery, generation.number, known,
                  generation.failed_at.value_or(now.steady), now.wall);
   record.restart_cause = known.reason;
@@ -175,13 +175,15 @@ void Engine::apply(Now now, JobRecord& record, const Conclude&) {
 
 void Engine::take_beat(Now now, JobRecord& record, Member& member, const v1::Beat& beat) {
   member.silent = std::chrono::milliseconds(beat.trainer_silent_ms());
-  if (beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED) return;  // the agent is well, of the trainer it knows nothing
+  if (beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED)
+    return;  // the agent is well, of the trainer it knows nothing
   member.last_heard = now.steady;
   if (member.phase == beat.phase() && member.step == beat.step() &&
       member.entered_reduce == beat.entered_reduce())
     return;
   const bool same_phase = member.phase == beat.phase();
-  if (!same_phase && (member.phase == v1::TRAINER_PHASE_VALIDATE || member.phase == v1::TRAINER_PHASE_CHECKPOINT))
+  if (!same_phase &&
+      (member.phase == v1::TRAINER_PHASE_VALIDATE || member.phase == v1::TRAINER_PHASE_CHECKPOINT))
     record.measured.phase(member.phase, Seconds(now.steady - member.phase_since).count());
   if (!same_phase) member.phase_since = now.steady;
   member.phase = beat.phase();

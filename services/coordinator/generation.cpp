@@ -135,7 +135,7 @@ std::optional<Evidence> judge_finish(const Member& member, const v1::FinishRepor
 }
 
 std::optional<Evidence> judge_left(const Member& member, const v1::LeftReport& left) {
-  if (left.agreed() || member.abandon_sent || left.reason() == "Abandoned") return std::nullopt;
+  if (left.agreed() || member.abandon_sent) return std::nullopt;
   const bool diverged = left.reason() == "ReplicaDiverged";
   return Evidence{diverged ? Evidence::Kind::kTrainerFailure : Evidence::Kind::kCollective,
                   member.rank,

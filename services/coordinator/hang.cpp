@@ -8,6 +8,7 @@ namespace mdgen::coordinator {
 namespace {
 
 constexpr double kFloor = 10.0;
+constexpr double kLeast = 3.0;  // beats come twice a second, and reach the coordinator once a second
 constexpr double kStepFactor = 4.0;
 constexpr double kAbortSteps = 3.0;
 constexpr double kFirstStepFloor = 60.0;
@@ -30,9 +31,7 @@ std::string seconds_text(Seconds seconds) {
   return text;
 }
 
-bool inside(const RankView& rank) {
-  return rank.entered_reduce || rank.phase == v1::TRAINER_PHASE_REDUCE;
-}
+bool inside(const RankView& rank) { return rank.entered_reduce || rank.phase == v1::TRAINER_PHASE_REDUCE; }
 
 std::optional<Hang> find_silent(std::span<const RankView> ranks, const Bounds& bounds) {
   Hang hang;
@@ -74,7 +73,7 @@ double Measured::longest(v1::TrainerPhase phase) const {
 }
 
 Bounds bounds(const Measured& measured, int world_size, double scale, bool stepped, bool steady_validations) {
-  const double floor = kFloor * scale;
+  const double floor = std::max(kLeast, kFloor * scale);
   const double wider = std::max(1.0, scale);
   const auto bound = [&](double factor, double longest) {
     return Seconds(std::max(floor, factor * longest * wider));
@@ -136,13 +135,14 @@ std::optional<Hang> find_hang(std::span<const RankView> ranks, const Bounds& bou
     if (first == nullptr) first = &rank;
   }
   // Those inside wait for the others; without any, one that still makes progress may be on its way there.
-  const bool waited_for = std::any_of(ranks.begin(), ranks.end(), [](const RankView& r) { return inside(r); });
+  const bool waited_for =
+      std::any_of(ranks.begin(), ranks.end(), [](const RankView& r) { return inside(r); });
   if (first == nullptr) {
     if (!all_over) return std::nullopt;
     hang.reason = "NetworkHang";
     hang.rank = oldest.rank;
-    hang.message = "and all others have been in the reduction of step " + std::to_string(oldest.step) + " for " +
-                   seconds_text(newest.unchanged) + ": the network does not carry it";
+    hang.message = "and all others have been in the reduction of step " + std::to_string(oldest.step) +
+                   " for " + seconds_text(newest.unchanged) + ": the network does not carry it";
     return hang;
   }
   if (!waited_for && !all_over) return std::nullopt;

@@ -55,10 +55,10 @@ struct Bounds {
   Seconds of(v1::TrainerPhase which) const { return phase[static_cast<std::size_t>(which)]; }
 };
 
-// `scale` is recovery.timeout_scale. Everything is at least 10 s x scale; a step's phases are 4 times the
-// longest step, an abort 3 times; before a generation's first step, and while validations and checkpoints
-// are not measured, the bounds are generous (600 s, 3600 s, 1800 s, x scale). A first step has 60 s x scale
-// at least, since a new process starts cold. `steady_validations`: all of them do the same work.
+// `scale` is recovery.timeout_scale. Everything is at least 10 s x scale, and 3 s; a step's phases are 4
+// times the longest step, an abort 3 times; before a generation's first step, and while validations and
+// checkpoints are not measured, the bounds are generous (600 s, 3600 s, 1800 s, x scale). A first step has 60
+// s x scale at least, since a new process starts cold. `steady_validations`: all of them do the same work.
 Bounds bounds(const Measured& measured, int world_size, double scale, bool stepped, bool steady_validations);
 
 v1::Timeouts to_timeouts(const Bounds& bounds, Seconds worker_lost, Seconds lease);

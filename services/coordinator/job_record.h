@@ -62,17 +62,17 @@ struct JobRecord {
   std::int64_t best_step = 0;            // the highest ever reported
   FailureStreak streak;
   PoisonWatch poison;
-  std::string restart_cause;  // why the newest generation was opened; empty for the first
+  std::string restart_cause;              // why the newest generation was opened; empty for the first
   std::optional<Clock::Steady> retry_at;  // of a back-off
   // What failed before the newest generation opened, for evidence that comes late.
   std::optional<Generation> previous;
   RecoveryClock recovery;
   Measured measured;
   std::optional<Clock::Steady> timeouts_shown;
-  Clock::Steady resized_at{};     // when the newest generation opened
-  std::optional<int> cap;         // of the next generation's members
+  Clock::Steady resized_at{};        // when the newest generation opened
+  std::optional<int> cap;            // of the next generation's members
   Clock::Steady left_alone_until{};  // nobody takes its workers before, after a checkpoint that failed
-  std::optional<Verdict> remark;  // what RUNNING says next, in place of "Started"
+  std::optional<Verdict> remark;     // what RUNNING says next, in place of "Started"
 
   Pace pace;
   ledger::Writer ledger;
@@ -98,8 +98,7 @@ struct JobRecord {
   bool wants_workers(Clock::Steady now) const {
     if (desired.goal != Desired::Goal::kRun && state() != v1::JOB_STATE_VALIDATING) return false;
     if (state() != v1::JOB_STATE_RECOVERING)
-      return !cancelling() && !has_open_generation() &&
-             (wants_examiner() || state() == v1::JOB_STATE_QUEUED);
+      return !cancelling() && !has_open_generation() && (wants_examiner() || state() == v1::JOB_STATE_QUEUED);
     return !has_open_generation() ||
            (generation->concluded && generation->all_out() && (!retry_at || now >= *retry_at));
   }

@@ -57,10 +57,9 @@ std::string departure_reason(Departure departure) {
 
 void begin_pause(const JobRecord& record, Actions& actions) {
   const bool kill = record.desired.grace.count() == 0;
-  const std::string how =
-      kill ? "killing the trainers"
-           : "the trainers write a checkpoint and leave, within " +
-                 std::to_string(record.desired.grace.count()) + " s";
+  const std::string how = kill ? "killing the trainers"
+                               : "the trainers write a checkpoint and leave, within " +
+                                     std::to_string(record.desired.grace.count()) + " s";
   actions.emplace_back(ChangeState{v1::JOB_STATE_PAUSING, "PauseRequested", how});
   const Generation& generation = *record.generation;
   if (kill) {
@@ -91,9 +90,9 @@ void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineO
   if (record.state() == v1::JOB_STATE_RUNNING) {
     if (generation.completed()) return finish_completed(record, actions);
     if (generation.departure && generation.all_out()) {
-      actions.emplace_back(ChangeState{v1::JOB_STATE_RECOVERING, departure_reason(*generation.departure),
-                                       "all trainers have left generation " +
-                                           std::to_string(generation.number) + " " + at_step(record)});
+      actions.emplace_back(ChangeState{
+          v1::JOB_STATE_RECOVERING, departure_reason(*generation.departure),
+          "all trainers have left generation " + std::to_string(generation.number) + " " + at_step(record)});
       return;
     }
     if (record.pausing()) return begin_pause(record, actions);
@@ -180,7 +179,8 @@ std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const 
 Bounds bounds_of(const JobRecord& record) {
   const v1::JobSpec& spec = record.job.spec();
   const double scale = spec.recovery().has_timeout_scale() ? spec.recovery().timeout_scale() : 1.0;
-  const bool steady_validations = spec.loop().inference_batches() == 0 || spec.loop().designability_freq() <= 1;
+  const bool steady_validations =
+      spec.loop().inference_batches() == 0 || spec.loop().designability_freq() <= 1;
   const int world_size = record.generation ? static_cast<int>(record.generation->members.size()) : 1;
   return bounds(record.measured, world_size, scale, record.generation && record.generation->stepped,
                 steady_validations);

@@ -55,9 +55,9 @@ struct GiveUpPause {};
 // The generation is superseded: exchanges are answered ABORTED, its members count no more.
 struct CloseGeneration {};
 
-using Action = std::variant<ChangeState, Explain, BuildManifest, Examine, StopExamination, OpenGeneration,
-                            StopTrainers, KillTrainers, BreakUp, LoseMembers, Conclude, RenewLease,
-                            GiveUpPause, CloseGeneration>;
+using Action =
+    std::variant<ChangeState, Explain, BuildManifest, Examine, StopExamination, OpenGeneration, StopTrainers,
+                 KillTrainers, BreakUp, LoseMembers, Conclude, RenewLease, GiveUpPause, CloseGeneration>;
 
 // The workers that the scheduler gives this job now, beside those that it has; nothing: none are given.
 using Offer = std::optional<std::vector<std::string>>;

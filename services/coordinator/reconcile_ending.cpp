@@ -93,8 +93,8 @@ void begin_cancel(const JobRecord& record, Actions& actions) {
   }
 }
 
-void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
-            const ChangeState& goal, Actions& actions) {
+void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& options, const ChangeState& goal,
+            Actions& actions) {
   const Generation& generation = *record.generation;
   if (generation.all_over()) {
     actions.emplace_back(CloseGeneration{});
@@ -108,8 +108,8 @@ void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& opt
       actions.emplace_back(StopTrainers{{best->rank}, true, false});
       return;
     }
-    auto rest = ranks_where(
-        generation, [](const Member& member) { return !member.stop_sent && !member.kill_sent; });
+    auto rest =
+        ranks_where(generation, [](const Member& member) { return !member.stop_sent && !member.kill_sent; });
     if (!rest.empty()) {
       actions.emplace_back(StopTrainers{std::move(rest), false, false});
       return;
@@ -159,11 +159,11 @@ void reconcile_leaving(Clock::Steady now, const JobRecord& record, const EngineO
       return;
     }
   }
-  if (chase(now, record, options, actions)) return;
+  if (generation.cause() != nullptr && chase(now, record, options, actions)) return;
   if (!generation.all_out() || !fenced(now, generation, options))
     return renew_lease(now, generation, options, actions);
-  if (generation.cause() == nullptr && !generation.concluded && generation.agreed() && !generation.checkpointed() &&
-      holder(record) != nullptr)
+  if (generation.cause() == nullptr && !generation.concluded && generation.agreed() &&
+      !generation.checkpointed() && holder(record) != nullptr)
     return go_on_running("the trainers could not write a checkpoint", actions);
   let_go(now, record, options, goal_of(record), actions);
 }

@@ -50,7 +50,7 @@ void reconcile_leaving(Clock::Steady now, const JobRecord& record, const EngineO
                        Actions& actions);
 // Everybody is out and the job goes on later, or not at all: the one that holds the newest state writes a
 // checkpoint of it unless there is one, then all end, then the state is `goal`.
-void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
-            const ChangeState& goal, Actions& actions);
+void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& options, const ChangeState& goal,
+            Actions& actions);
 
 }  // namespace mdgen::coordinator::decide

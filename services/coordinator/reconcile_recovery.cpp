@@ -45,14 +45,15 @@ void open_next(const JobRecord& record, const std::vector<std::string>& newcomer
 void hold(Clock::Steady now, const JobRecord& record, const std::string& reason, const std::string& message,
           Actions& actions) {
   const Generation& generation = *record.generation;
-  const double seconds =
-      recovery_spec(record).has_hold_below_min_seconds() ? recovery_spec(record).hold_below_min_seconds() : 300.0;
+  const double seconds = recovery_spec(record).has_hold_below_min_seconds()
+                             ? recovery_spec(record).hold_below_min_seconds()
+                             : 300.0;
   const int left = generation.usable();
   const std::string few = std::to_string(left) + " of at least " +
                           std::to_string(record.job.spec().workers().min()) + " workers are there";
   if (now - *generation.concluded_at < Seconds(seconds)) {
-    actions.emplace_back(Explain{reason, message + "; " + few + ": what they hold is kept for " +
-                                             seconds_text(seconds)});
+    actions.emplace_back(
+        Explain{reason, message + "; " + few + ": what they hold is kept for " + seconds_text(seconds)});
   } else if (generation.any_waits()) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_CHECKPOINTING, "BelowMin",
                                      few + " after " + seconds_text(seconds) +

@@ -114,8 +114,8 @@ std::string RecoveryTotals::metrics() const {
       "# HELP mdgen_recovery_seconds_total Time from the detection to the first step, by part.\n"
       "# TYPE mdgen_recovery_seconds_total counter\n";
   for (std::size_t part = 0; part < kParts.size(); ++part)
-    text += "mdgen_recovery_seconds_total{part=\"" + std::string(kParts[part]) + "\"} " + number(seconds_[part]) +
-            "\n";
+    text += "mdgen_recovery_seconds_total{part=\"" + std::string(kParts[part]) + "\"} " +
+            number(seconds_[part]) + "\n";
   text +=
       "# HELP mdgen_lost_steps_total Committed steps that were done again.\n"
       "# TYPE mdgen_lost_steps_total counter\n"

@@ -75,21 +75,21 @@ std::optional<Verdict> not_restartable(const Evidence& cause, const v1::Recovery
 }
 
 std::optional<Verdict> exhausted(const Evidence& cause, const v1::RecoverySpec& spec, int restarts,
-                                const FailureStreak& streak, int most_without_progress,
-                                const PoisonWatch& poison, const std::string& samples) {
+                                 const FailureStreak& streak, int most_without_progress,
+                                 const PoisonWatch& poison, const std::string& samples) {
   const int poison_after = spec.has_poison_after() ? spec.poison_after() : kPoisonAfter;
   if (poison_after > 0 && poison.times >= poison_after)
     return Verdict{"PoisonStep", "step " + std::to_string(poison.step) + " has ended a trainer's process " +
-                                    std::to_string(poison.times) + " times in a row" +
-                                    (samples.empty() ? "" : "; its samples: " + samples) +
-                                    "; the last time: " + cause.message};
+                                     std::to_string(poison.times) + " times in a row" +
+                                     (samples.empty() ? "" : "; its samples: " + samples) +
+                                     "; the last time: " + cause.message};
   const int most = spec.has_max_restarts() ? spec.max_restarts() : kMaxRestarts;
   if (restarts >= most)
-    return Verdict{cause.reason,
-                  cause.message + "; given up after " + std::to_string(restarts) + " restarts (recovery.max_restarts)"};
+    return Verdict{cause.reason, cause.message + "; given up after " + std::to_string(restarts) +
+                                     " restarts (recovery.max_restarts)"};
   if (streak.failures > most_without_progress)
     return Verdict{cause.reason, cause.message + "; given up after " + std::to_string(streak.failures - 1) +
-                                    " restarts without progress"};
+                                     " restarts without progress"};
   return std::nullopt;
 }
 

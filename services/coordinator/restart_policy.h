@@ -44,7 +44,7 @@ std::optional<Verdict> not_restartable(const Evidence& cause, const v1::Recovery
 // Why there is none because of what came before. `restarts`: those that have been; `samples`: of the poison
 // step, for people.
 std::optional<Verdict> exhausted(const Evidence& cause, const v1::RecoverySpec& spec, int restarts,
-                                const FailureStreak& streak, int most_without_progress,
-                                const PoisonWatch& poison, const std::string& samples);
+                                 const FailureStreak& streak, int most_without_progress,
+                                 const PoisonWatch& poison, const std::string& samples);
 
 }  // namespace mdgen::coordinator

@@ -9,7 +9,8 @@ namespace {
 // Free workers, in order; some are taken out of their turn.
 class FreeList {
  public:
-  explicit FreeList(const std::vector<std::string>& free) : free_(free), taken_(free.size()), left_(free.size()) {}
+  explicit FreeList(const std::vector<std::string>& free)
+      : free_(free), taken_(free.size()), left_(free.size()) {}
 
   int left() const { return static_cast<int>(left_); }
   bool take(const std::string& worker) {
@@ -41,10 +42,12 @@ class FreeList {
 std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool) {
   std::map<std::string, std::vector<std::string>> given;
   FreeList free(pool.free);
+  bool held_back = false;
   for (const Want& want : wants) {
     if (!want.feasible(pool.total)) continue;
-    if (want.min > free.left()) break;
-    const auto count = static_cast<std::size_t>(std::max(0, std::min(want.max, free.left())));
+    held_back |= want.min > free.left();
+    if (held_back && want.min > 0) continue;
+    const auto count = static_cast<std::size_t>(held_back ? 0 : std::clamp(want.max, 0, free.left()));
     std::vector<std::string>& workers = given[want.job_id];
     for (const std::string& worker : want.prefer)
       if (workers.size() < count && free.take(worker)) workers.push_back(worker);
@@ -54,9 +57,12 @@ std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>
 }
 
 bool can_give(const std::vector<Want>& wants, const PoolSize& size) {
+  if (std::any_of(wants.begin(), wants.end(),
+                  [&](const Want& want) { return want.min == 0 && want.feasible(size.total); }))
+    return true;
   const auto first =
       std::find_if(wants.begin(), wants.end(), [&](const Want& want) { return want.feasible(size.total); });
-  return first != wants.end() && (size.free > 0 || first->min == 0) && first->min <= size.free;
+  return first != wants.end() && size.free > 0 && first->min <= size.free;
 }
 
 std::string waiting_reason(const Want& want, const PoolSize& size) {

@@ -1,6 +1,6 @@
 // Who gets which workers: a pure function. First in, first out; a job gets at least `min` workers at once or
 // none (a gang), and up to `max` of those that are free. A job that waits for workers holds back those behind
-// it, unless the pool is too small for it altogether.
+// it, unless the pool is too small for it altogether; one that has enough goes on with what it has.
 #pragma once
 
 #include <map>

@@ -14,7 +14,9 @@ std::string entry_name(const v1::JobSpec& spec, const v1::JobManifest& manifest,
   if (!spec.data().overfit_peptide().empty()) return spec.data().overfit_peptide();
   const auto& entries = manifest.train().entries();
   if (entries.empty()) return "?";
-  return entries[spec.data().overfit() ? 0 : static_cast<int>(sample % static_cast<std::uint32_t>(entries.size()))]
+  return entries[spec.data().overfit()
+                     ? 0
+                     : static_cast<int>(sample % static_cast<std::uint32_t>(entries.size()))]
       .name();
 }
 

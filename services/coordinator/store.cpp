@@ -172,8 +172,8 @@ void Store::load_generation(JobRecord& record) {
     const int rank = static_cast<int>(attempts.number());
     record.attempts[rank] = static_cast<int>(attempts.number()) - record.earlier_attempts;
   }
-  Statement newest =
-      database_.prepare("SELECT number, open, concluded FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
+  Statement newest = database_.prepare(
+      "SELECT number, open, concluded FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
   newest.bind(record.id());
   if (!newest.step()) return;
   Generation generation;
@@ -219,7 +219,9 @@ void Store::save_job(const JobRecord& record) {
       "grace_seconds = ?5, plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, "
       "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14");
   row.bind(record.id()).bind(record.request_id).bind_blob(record.job.SerializeAsString());
-  row.bind(static_cast<std::int64_t>(record.desired.goal)).bind(record.desired.grace.count()).bind(record.plan_digest);
+  row.bind(static_cast<std::int64_t>(record.desired.goal))
+      .bind(record.desired.grace.count())
+      .bind(record.plan_digest);
   row.bind(record.last_generation).bind(record.earlier_attempts).bind(record.best_step);
   row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
   row.bind(record.poison.step).bind(record.poison.times);

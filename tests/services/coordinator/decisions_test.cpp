@@ -32,6 +32,22 @@ TEST(Schedule, AJobThatThePoolCannotHoldBlocksNobody) {
   EXPECT_EQ(waiting_reason({"b", 3, 5}, {2, 4}), "WaitingForWorkers");
 }
 
+TEST(Schedule, OneThatHasEnoughGoesOnBehindOneThatWaits) {
+  const Want enough{.job_id = "b", .min = 0, .max = 2, .held = 2};
+  const auto given = schedule({{"a", 3, 3}, enough}, {{"w1"}, 6});
+  EXPECT_FALSE(given.contains("a"));
+  ASSERT_TRUE(given.contains("b"));
+  EXPECT_TRUE(given.at("b").empty()) << "the free one is kept for the head";
+  EXPECT_TRUE(can_give({{"a", 3, 3}, enough}, {1, 6}));
+  const auto alone = schedule({enough}, {{}, 2});
+  EXPECT_TRUE(alone.contains("b"));
+}
+
+TEST(Schedule, GivesBackTheWorkersThatItHadBefore) {
+  const Want want{.job_id = "a", .min = 1, .max = 2, .held = 1, .prefer = {"w3", "gone"}};
+  EXPECT_THAT(schedule({want}, {{"w1", "w2", "w3"}, 4}).at("a"), ElementsAre("w3", "w1"));
+}
+
 TEST(Schedule, NothingForNobody) {
   EXPECT_TRUE(schedule({}, {{"w1"}, 1}).empty());
   EXPECT_TRUE(schedule({{"a", 1, 1}}, {{}, 0}).empty());

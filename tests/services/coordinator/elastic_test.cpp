@@ -1,11 +1,12 @@
 // Priorities, growth, shrinking, pre-emption, pauses.
+#include "services/coordinator/elastic.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "core/base/error.h"
-#include "services/coordinator/elastic.h"
 #include "tests/services/coordinator/fake_world.h"
 
 namespace mdgen::coordinator {
@@ -63,9 +64,17 @@ TEST(Rebalance, Table) {
       {"nothing is free", {holding("a", 1, 1, 3)}, {}, {0, 1}, {}},
       {"not so soon", {tired}, {}, {1, 2}, {}},
       {"it has enough", {holding("a", 3, 1, 3)}, {}, {1, 4}, {}},
-      {"the higher priority first", {holding("a", 1, 1, 2), holding("b", 1, 1, 2, 3)}, {}, {1, 3}, {"grow b"}},
+      {"the higher priority first",
+       {holding("a", 1, 1, 2), holding("b", 1, 1, 2, 3)},
+       {},
+       {1, 3},
+       {"grow b"}},
       {"not while somebody waits", {holding("a", 1, 1, 3)}, {queued("q", 2)}, {1, 2}, {}},
-      {"one that can never start holds up nobody", {holding("a", 1, 1, 3)}, {queued("q", 9)}, {1, 2}, {"grow a"}},
+      {"one that can never start holds up nobody",
+       {holding("a", 1, 1, 3)},
+       {queued("q", 9)},
+       {1, 2},
+       {"grow a"}},
       {"surplus goes to the head", {holding("a", 4, 1, 4)}, {queued("q", 2)}, {0, 4}, {"shrink a to 2"}},
       {"the youngest gives first",
        {holding("a", 2, 1, 2), holding("b", 2, 1, 2)},
@@ -84,18 +93,18 @@ TEST(Rebalance, Table) {
        {"shrink a to 1"}},
       {"equal priority is not pre-empted", {holding("a", 2, 2, 2)}, {queued("q", 2)}, {0, 2}, {}},
       {"lower priority is", {holding("a", 2, 2, 2)}, {queued("q", 2, 1)}, {0, 2}, {"preempt a for q"}},
-      {"only if it suffices", {holding("a", 2, 2, 2), holding("b", 2, 2, 2, 9)}, {queued("q", 4, 1)}, {0, 4}, {}},
+      {"only if it suffices",
+       {holding("a", 2, 2, 2), holding("b", 2, 2, 2, 9)},
+       {queued("q", 4, 1)},
+       {0, 4},
+       {}},
       {"no more than is needed",
        {holding("a", 1, 1, 1), holding("b", 3, 3, 3)},
        {queued("q", 3, 1)},
        {0, 4},
        {"preempt b for q"}},
       {"who is asked already is not asked again", {busy}, {queued("q", 2)}, {0, 4}, {}},
-      {"what is about to be free counts",
-       {leaving, holding("b", 2, 1, 2)},
-       {queued("q", 2)},
-       {0, 4},
-       {}},
+      {"what is about to be free counts", {leaving, holding("b", 2, 1, 2)}, {queued("q", 2)}, {0, 4}, {}},
   };
   for (const Case& row : table)
     EXPECT_EQ(text(rebalance(row.holdings, row.queue, row.size)), row.changes) << row.what;
@@ -124,7 +133,8 @@ TEST(Rebalance, KeepsItsPromises) {
     int gained = size.free;
     for (const Change& change : changes) {
       ASSERT_FALSE(std::holds_alternative<Grow>(change));
-      const std::string& id = std::visit([](const auto& one) -> const std::string& { return one.job_id; }, change);
+      const std::string& id =
+          std::visit([](const auto& one) -> const std::string& { return one.job_id; }, change);
       const auto giver = std::find_if(holdings.begin(), holdings.end(),
                                       [&](const Holding& one) { return one.job_id == id; });
       EXPECT_TRUE(giver->steady);
@@ -333,6 +343,18 @@ TEST(Pause, ARankThatDiesMeanwhileDoesNotKeepItFromPausing) {
   pool.checkpoint(pool.workers[0], 10);
   pool.exit(pool.workers[0], 0);
   EXPECT_EQ(pool.state(pool.id), v1::JOB_STATE_PAUSED);
+}
+
+TEST(Pause, AJobThatIsJustDoneMayTakeItsTimeToEnd) {
+  Paused pool;
+  pool.steps(pool.workers[0], 11, 100);
+  pool.checkpoint(pool.workers[0], 100);
+  pool.finish(pool.workers[0], v1::OUTCOME_COMPLETED);
+  pool.finish(pool.workers[1], v1::OUTCOME_COMPLETED);
+  pool.pass_with_beats(seconds(10));
+  EXPECT_EQ(pool.stops(pool.workers[0], true) + pool.stops(pool.workers[1], true), 0);
+  pool.all_end(0, 2);
+  EXPECT_EQ(pool.state(pool.id), v1::JOB_STATE_SUCCEEDED);
 }
 
 TEST(Pause, AfterItsGraceTheTrainersAreKilled) {

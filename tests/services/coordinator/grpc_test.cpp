@@ -445,7 +445,8 @@ TEST_F(ServerTest, AJobIsPausedAndResumed) {
   v1::PauseJobResponse paused;
   ASSERT_TRUE(jobs_->PauseJob(context().get(), pause, &paused).ok());
   EXPECT_EQ(paused.job().state(), v1::JOB_STATE_PAUSED) << "it had no workers";
-  EXPECT_EQ(jobs_->PauseJob(context().get(), pause, &paused).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(jobs_->PauseJob(context().get(), pause, &paused).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
   v1::ResumeJobRequest resume;
   resume.set_id(id);
   resume.mutable_workers()->set_max(3);

@@ -48,10 +48,7 @@ TEST(FindHang, Table) {
       {"alone", {rank(0, kCompute, 10)}, "Hang", {}},
       {"stopped", {rank(0, kReduce, 3), rank(1, kCompute, 3, 10)}, "TrainerSilent", {1}},
       {"stopped alone", {rank(0, kCompute, 3, 10)}, "TrainerSilent", {0}},
-      {"not begun to beat",
-       {rank(0, v1::TRAINER_PHASE_UNSPECIFIED, 3, 100), rank(1, kReduce, 3)},
-       "",
-       {}},
+      {"not begun to beat", {rank(0, v1::TRAINER_PHASE_UNSPECIFIED, 3, 100), rank(1, kReduce, 3)}, "", {}},
   };
   for (const Row& row : table) {
     SCOPED_TRACE(row.what);
@@ -83,7 +80,8 @@ TEST(Bounds, FollowTheLongestStepAndTheKnob) {
   EXPECT_DOUBLE_EQ(bounds(measured, 4, 3.0, true, true).of(kReduce).count(), 240.0);
   EXPECT_DOUBLE_EQ(bounds(measured, 4, 0.1, true, true).of(kReduce).count(), 80.0)
       << "never less than what steps take";
-  EXPECT_DOUBLE_EQ(bounds({}, 4, 0.1, true, true).silent.count(), 1.0);
+  EXPECT_DOUBLE_EQ(bounds({}, 4, 0.5, true, true).silent.count(), 5.0);
+  EXPECT_DOUBLE_EQ(bounds({}, 4, 0.05, true, true).silent.count(), 3.0) << "beats are a second apart";
 }
 
 TEST(Bounds, AreGenerousUntilMeasured) {

@@ -23,7 +23,8 @@ struct Gang : World {
     steps(workers[0], 1, 10);
   }
   const std::string& operator[](std::size_t rank) const { return workers[rank]; }
-  void beat(std::size_t rank, v1::TrainerPhase phase, std::int64_t step, milliseconds silent = milliseconds(0)) {
+  void beat(std::size_t rank, v1::TrainerPhase phase, std::int64_t step,
+            milliseconds silent = milliseconds(0)) {
     v1::Beat beat;
     beat.set_phase(phase);
     beat.set_step(step);
