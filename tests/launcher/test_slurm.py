@@ -1,5 +1,5 @@
 """mdgen-launch in a Slurm of the test's own (tests/support/slurm.py), with a trainer that only plays: srun, sbatch,
-mpirun inside sbatch, and pre-emption. What waits for a requeued job to start again is in tests/e2e/test_long.py."""
+mpirun inside sbatch, and pre-emption. What waits for a requeued job to start again is in tests/e2e/test_slurm.py."""
 
 import pathlib
 import re
