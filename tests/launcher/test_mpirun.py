@@ -8,7 +8,7 @@ import signal
 import pytest
 from played import FAKE_TRAINER, Launch, gone, summary
 from secrets_of import processes_below
-from service import BIN, Service, Program, make_dataset, wait_for
+from service import BIN, Program, Service, make_dataset, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +67,16 @@ def test_killed_mpirun_leaves_no_process(place):
     assert len(everything) == 6  # two launchers, two agents, two trainers
     launch.process.kill()
     wait_for(lambda: all(gone(pid) for pid in everything), 30, "all end with mpirun")
+
+
+def test_killed_mpirun_takes_its_pool_along(tmp_path):
+    with Service(tmp_path) as service:
+        pool = Program(["mpirun", "--enable-recovery", "--bind-to", "none", "-n", 2, BIN / "mdgen-worker", "--coordinator",
+                        service.address, "--trainer", FAKE_TRAINER], tmp_path, "pool")
+        wait_for(lambda: pool.out.read_text().count("ready worker=") == 2, 30, "two workers")
+        agents = programs_below(pool.process.pid, "mdgen-worker")
+        pool.process.kill()
+        wait_for(lambda: all(gone(pid) for pid in agents), 20, "the agents' end")
 
 
 def test_pool_with_recovery_survives_the_loss_of_an_agent(tmp_path, data):
