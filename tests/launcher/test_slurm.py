@@ -54,7 +54,7 @@ def test_srun_gives_each_task_a_worker(slurm, programs, data, tmp_path, mpi):
 
 @pytest.mark.parametrize("mpi", ["none", "pmix"])
 @pytest.mark.parametrize("play, more, status, text", [
-    ("exit3", (), 1, "exit status 3"),
+    ("exit3", ("--max_restarts", "0"), 1, "exit status 3"),
     ("train", ("--workers.max", "5"), 2, "workers.max=5"),
 ])
 def test_srun_tells_the_outcome(slurm, programs, data, tmp_path, mpi, play, more, status, text):
