@@ -41,7 +41,7 @@ def test_success_is_0(place, prefix):
 
 @pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
 def test_failure_is_1(place, prefix):
-    out, _ = Launch(place, "exit3", prefix=prefix).end(1)
+    out, _ = Launch(place, "exit3", "--max_restarts", 0, prefix=prefix).end(1)
     assert "exit status 3" in out
     assert " FAILED steps=0" in summary(out)
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import slurm as slurm_support
-from service import BIN, Service, make_dataset, wait_for
+from service import BIN, make_dataset, wait_for
 
 pytestmark = pytest.mark.skipif(slurm_support.why_not() is not None, reason=str(slurm_support.why_not()))
 GRACE = 60  # seconds that a pre-empted job has
@@ -130,22 +130,6 @@ def test_without_slurm_submit_is_1(slurm, programs, data, tmp_path):
     run = slurm.run(programs / "mdgenctl", "submit", "--launcher", "slurm", "--", *flags(data, "train"), cwd=tmp_path,
                     check=False, environment={"PATH": str(tmp_path)})
     assert run.returncode == 1 and "cannot run sbatch" in run.stderr
-
-
-def test_pool_that_is_cancelled_drains(slurm, programs, data, tmp_path):
-    """Slurm's TERM comes twice within a millisecond: the checkpoint is written all the same."""
-    with Service(tmp_path / "service") as service:
-        pool = slurm.sbatch("-n", 2, "-o", tmp_path / "out", "--wrap",
-                            f"srun -n 2 {programs / 'mdgen-worker'} --coordinator {service.address}", cwd=tmp_path)
-        wait_for(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text().count("ready worker=") == 2, 30,
-                 "two workers")
-        job = service.submit("--set", "workers.min=2", "--set", "workers.max=2", "--", *flags(
-            data, "endless", "--work_dir", tmp_path / "runs"))
-        service.wait(job, 30, lambda status: status["step"] == 1)
-        slurm.run("scancel", pool)
-        kept = service.wait(job, 30, lambda status: status["checkpoint"])
-        assert kept["checkpoint"] == str(tmp_path / "runs/endless/checkpoints/fake")
-        slurm.wait_for_state(pool, {"CANCELLED"})
 
 
 def test_preempted_job_checkpoints_and_is_requeued(slurm, programs, data, tmp_path):
