@@ -1,11 +1,11 @@
-# make demo | test | chaos | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
+# make demo | test | test-long | chaos | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test demo chaos bench-loader bench-prep bench-scale format lint clean
+.PHONY: all bootstrap configure build test test-long demo chaos bench-loader bench-prep bench-scale format lint clean
 
 all: build
 
@@ -21,6 +21,11 @@ build: configure
 test: build
 	deploy/bootstrap --tests
 	ctest --preset $(PRESET) -j $(JOBS)
+
+# What waits for others, such as Slurm, which starts a requeued job after two minutes: about ten minutes in all.
+test-long: build
+	deploy/bootstrap --tests
+	ctest --test-dir $(BUILD) --output-on-failure -L '^long$$'
 
 demo: build
 	deploy/demo

@@ -1,5 +1,8 @@
 #include "launcher/launch.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+
 #include <cstdio>
 #include <filesystem>
 
@@ -18,6 +21,16 @@ int report(const Error& error) {
   return usage ? 2 : 1;
 }
 
+namespace {
+
+// mpirun's daemons and Slurm's that are killed leave what they have started to itself: rank 0 then ends the
+// run as for any other SIGTERM, and with it the others.
+void end_with_launcher(const Place& place) {
+  if (place.launcher != Launcher::kNone) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+}  // namespace
+
 int launch(const std::vector<std::string>& words, std::optional<int> n, const Programs& programs,
            const Interrupts& interrupts) {
   const auto environment = current_environment();
@@ -29,6 +42,7 @@ int launch(const std::vector<std::string>& words, std::optional<int> n, const Pr
     const auto spec = resolve().spec;
     return std::filesystem::path(spec.work_dir()) / spec.name();
   };
+  end_with_launcher(place);
   widen_binding(environment);
   if (place.size == 1) return lead(resolve(), place, slots, programs, nullptr, interrupts);
   const auto wireup = choose_wireup(environment, place, run_folder);

@@ -85,24 +85,34 @@ function(mdgen_use_torch_header target)
   target_precompile_headers(${target} REUSE_FROM mdgen_torch_header)
 endfunction()
 
-# mdgen_pytest(NAME FILE test_x.py [TIMEOUT s] [LABELS …] [RESOURCE_LOCK name]): a pytest file, run by the oracles'
-# Python (deploy/bootstrap --tests). It finds the programs in $MDGEN_BIN_DIR, the sources in $MDGEN_SOURCE_DIR and the
+# mdgen_pytest(NAME FILE test_x.py [TIMEOUT s] [LABELS …] [RESOURCE_LOCK name] [LONG s]): a pytest file, run by the
+# oracles' Python (deploy/bootstrap --tests). With LONG its tests that are marked `long` are a CTest test of their own,
+# NAME.long with the label long, which may take so many seconds and runs in `make test-long` alone. It finds the programs in $MDGEN_BIN_DIR, the sources in $MDGEN_SOURCE_DIR and the
 # demo's trajectory in $MDGEN_ADK_DIR.
 function(mdgen_pytest name)
-  cmake_parse_arguments(arg "" "FILE;TIMEOUT;RESOURCE_LOCK" "LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "FILE;TIMEOUT;RESOURCE_LOCK;LONG" "LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  add_test(NAME ${name} COMMAND "${MDGEN_CACHE}/oracles/bin/python" -m pytest -q -p no:cacheprovider -rs
-                                "${CMAKE_CURRENT_SOURCE_DIR}/${arg_FILE}")
+  set(pytest "${MDGEN_CACHE}/oracles/bin/python" -m pytest -q -p no:cacheprovider -rs --strict-markers
+             -o "markers=long: waits longer than make test may")
+  add_test(NAME ${name} COMMAND ${pytest} -m "not long" "${CMAKE_CURRENT_SOURCE_DIR}/${arg_FILE}")
+  set(names ${name})
+  if(arg_LONG)
+    add_test(NAME ${name}.long COMMAND ${pytest} -m long "${CMAKE_CURRENT_SOURCE_DIR}/${arg_FILE}")
+    list(APPEND names ${name}.long)
+  endif()
   set(environment
       PYTHONDONTWRITEBYTECODE=1 "PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support" "MDGEN_BIN_DIR=${PROJECT_BINARY_DIR}/bin"
       "MDGEN_SOURCE_DIR=${PROJECT_SOURCE_DIR}" "MDGEN_ADK_DIR=${MDGEN_CACHE}/adk" OMPI_ALLOW_RUN_AS_ROOT=1
       OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1)
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${environment}")
+  set_tests_properties(${names} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${environment}")
   foreach(property LABELS RESOURCE_LOCK)
     if(arg_${property})
-      set_tests_properties(${name} PROPERTIES ${property} "${arg_${property}}")
+      set_tests_properties(${names} PROPERTIES ${property} "${arg_${property}}")
     endif()
   endforeach()
+  if(arg_LONG)
+    set_tests_properties(${name}.long PROPERTIES TIMEOUT ${arg_LONG} LABELS long)
+  endif()
 endfunction()

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -26,11 +27,15 @@ constexpr std::array kStopSignals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 mdgen::worker::StopSignal* stop_signal = nullptr;
 pid_t owner = 0;
+// Slurm and mpirun say TERM more than once within a second, and KILL when they have waited enough.
+bool echoes = false;
+std::atomic_flag asked;
 
 // An agent that mdgen-launch owns gets the signals of its whole job, and stops only when its owner is gone,
 // then at once: it is the owner that decides what a signal to the job means.
 void on_signal(int number) {
   if (owner != 0 && ::getppid() == owner) return;
+  if (asked.test_and_set() && echoes) return;
   stop_signal->request(number);
   if (owner != 0) stop_signal->request(number);
 }
@@ -97,6 +102,10 @@ int main(int argc, char** argv) {
     options.access = mdgen::access::find_access(access);
     const auto environment = mdgen::launcher::current_environment();
     const auto place = mdgen::launcher::find_place(environment);
+    if (owner == 0 && place.launcher != mdgen::launcher::Launcher::kNone) {
+      echoes = true;
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a launcher that is killed leaves nobody to end this process
+    }
     options.local_rank = local_rank.value_or(place.local_rank);
     options.local_size = local_size.value_or(place.local_size);
     options.connect_timeout = std::chrono::milliseconds(static_cast<long>(connect_timeout * 1000));

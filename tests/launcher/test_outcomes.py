@@ -8,10 +8,9 @@ import socket
 import subprocess
 
 import pytest
+from played import Launch, children, gone, summary
 from secrets_of import everything_about, processes_below
 from service import BIN, make_dataset, wait_for
-
-FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"
 
 
 @pytest.fixture(scope="session")
@@ -30,49 +29,6 @@ def place(tmp_path, data):
     return tmp_path
 
 
-class Launch:
-    def __init__(self, place, play, *options, slots=2, prefix=(), environment=None):
-        data = place / "data"
-        self.place = place
-        self.run_folder = place / "work" / "workdir" / play
-        local = [] if prefix else ["-n", slots]
-        command = [*prefix, BIN / "mdgen-launch", *local, "--trainer", FAKE_TRAINER, "train", "--train_split",
-                   data / "train.csv", "--val_split", data / "val.csv", "--data_dir", data / "data", "--atlas",
-                   "--num_frames", 2, "--max_steps", 5, "--run_name", play, *options]
-        self.process = subprocess.Popen(
-            [str(word) for word in command], cwd=place / "work", text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True,
-            env={**os.environ, "TMPDIR": str(place / "tmp"), **(environment or {})})
-
-    def await_line(self, text):
-        for line in self.process.stdout:
-            if text in line:
-                return line
-        raise AssertionError(f"no line with '{text}'; {self.process.stderr.read()}")
-
-    def end(self, status):
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == status, out + err
-        assert not list((self.place / "tmp").glob("mdgen-launch-*")), "its state folder is left"
-        return out, err
-
-
-def children(pid):
-    listing = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
-    return [int(child) for child in listing.split()]
-
-
-def gone(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def summary(out):
-    return out.strip().splitlines()[-1]
-
-
 @pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
 def test_success_is_0(place, prefix):
     launch = Launch(place, "train", prefix=prefix)
@@ -85,7 +41,7 @@ def test_success_is_0(place, prefix):
 
 @pytest.mark.parametrize("prefix", [(), ("mpirun", "-n", "2")], ids=["local", "mpirun"])
 def test_failure_is_1(place, prefix):
-    out, _ = Launch(place, "exit3", prefix=prefix).end(1)
+    out, _ = Launch(place, "exit3", "--max_restarts", 0, prefix=prefix).end(1)
     assert "exit status 3" in out
     assert " FAILED steps=0" in summary(out)
 

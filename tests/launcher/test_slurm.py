@@ -1,5 +1,5 @@
 """mdgen-launch in a Slurm of the test's own (tests/support/slurm.py), with a trainer that only plays: srun, sbatch,
-mpirun inside sbatch, and pre-emption. What waits for a requeued job to start again is in tests/e2e/test_long.py."""
+mpirun inside sbatch, and pre-emption. What waits for a requeued job to start again is in tests/e2e/test_slurm.py."""
 
 import pathlib
 import re
@@ -54,7 +54,7 @@ def test_srun_gives_each_task_a_worker(slurm, programs, data, tmp_path, mpi):
 
 @pytest.mark.parametrize("mpi", ["none", "pmix"])
 @pytest.mark.parametrize("play, more, status, text", [
-    ("exit3", (), 1, "exit status 3"),
+    ("exit3", ("--max_restarts", "0"), 1, "exit status 3"),
     ("train", ("--workers.max", "5"), 2, "workers.max=5"),
 ])
 def test_srun_tells_the_outcome(slurm, programs, data, tmp_path, mpi, play, more, status, text):
