@@ -13,7 +13,9 @@ std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, co
                                                  std::to_string(options.world_size) +
                                                  ": ranks are 0 to world size - 1");
   }
-  const std::string backend = options.backend == "auto" ? (options.device.is_cuda() ? "nccl" : "gloo") : options.backend;
+  const bool by_device = options.backend.empty() || options.backend == "auto";
+  const std::string fitting = options.device.is_cuda() ? "nccl" : "gloo";
+  const std::string backend = by_device ? fitting : options.backend;
   if (backend != "gloo" && backend != "nccl") {
     throw Error(ErrorCode::kInvalidArgument, "backend = \"" + backend + "\"; there are auto, gloo and nccl");
   }
