@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/comm/gloo/gloo_collective.h"
 #include "core/comm/local/local_group.h"
+#include "core/comm/mpi/mpi_collective.h"
 #include "core/comm/nccl/plugin.h"
 
 namespace mdgen::comm {
@@ -13,9 +14,12 @@ std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, co
                                                  std::to_string(options.world_size) +
                                                  ": ranks are 0 to world size - 1");
   }
-  const std::string backend = options.backend == "auto" ? (options.device.is_cuda() ? "nccl" : "gloo") : options.backend;
-  if (backend != "gloo" && backend != "nccl") {
-    throw Error(ErrorCode::kInvalidArgument, "backend = \"" + backend + "\"; there are auto, gloo and nccl");
+  const bool by_device = options.backend.empty() || options.backend == "auto";
+  const std::string fitting = options.device.is_cuda() ? "nccl" : "gloo";
+  const std::string backend = by_device ? fitting : options.backend;
+  if (backend != "gloo" && backend != "nccl" && backend != "mpi") {
+    throw Error(ErrorCode::kInvalidArgument,
+                "backend = \"" + backend + "\"; there are auto, gloo, nccl and mpi");
   }
   if ((backend == "nccl") != options.device.is_cuda()) {
     throw Error(ErrorCode::kFailedPrecondition,
@@ -24,6 +28,7 @@ std::unique_ptr<Collective> make_collective(const CollectiveOptions& options, co
                     (backend == "nccl" ? "NCCL needs GPUs" : "it moves tensors of CPUs only"));
   }
   if (backend == "nccl") return make_nccl(options, exchange);
+  if (backend == "mpi") return make_mpi(options, exchange);
   if (options.world_size == 1) return std::move(make_local_group(1).front());
   return make_gloo(options, exchange);
 }

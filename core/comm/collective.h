@@ -73,7 +73,10 @@ struct CollectiveOptions {
   std::chrono::milliseconds timeout{1'800'000};       // of one operation
   std::chrono::milliseconds forming_timeout{60'000};  // until every rank is connected
   at::Device device = at::kCPU;
-  std::string backend = "auto";  // or "gloo", "nccl"
+  // Asked again and again while NCCL's or MPI's group forms: true ends that with Error(kAborted). Gloo's own
+  // connecting can only be left to its timeout.
+  std::function<bool()> cancelled{};
+  std::string backend = "auto";  // or "gloo", "nccl", "mpi"
 };
 
 // auto: Gloo on the CPU, NCCL on CUDA; world size 1 on the CPU needs no backend. Throws

@@ -110,7 +110,6 @@ void find_idle_design(const v1::JobSpec& spec, std::vector<std::string>& texts) 
 std::vector<std::string> refused_combinations(const v1::JobSpec& resolved) {
   const v1::ModelSpec& model = resolved.model();
   std::vector<std::string> texts;
-  add(texts, {{resolved.backend() == "mpi", "backend = \"mpi\" does not work yet; works now: auto, gloo, nccl"}});
   check_design(resolved, texts);
   check_sequence_flow(resolved, texts);
   check_no_frames(resolved, texts);

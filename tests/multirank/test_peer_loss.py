@@ -13,9 +13,9 @@ BOUND = 30  # seconds; measured: well under one
 
 
 class Ranks:
-    def __init__(self, count, folder):
+    def __init__(self, count, folder, backend="auto"):
         self.processes = [
-            subprocess.Popen([PROGRAM, str(rank), str(count), folder], stdin=subprocess.PIPE,
+            subprocess.Popen([PROGRAM, str(rank), str(count), folder, backend], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)
             for rank in range(count)
         ]
@@ -85,3 +85,18 @@ def test_a_rank_that_waits_for_a_stopped_one_is_freed_by_abort(tmp_path):
         line, code = ranks.last_line(0)
         assert code == 3, line
         assert line.startswith("error Aborted all_reduce on rank 0 of 2: generation 2 began"), line
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_under_mpi_a_rank_that_lost_another_can_leave_its_wait_and_end(how, tmp_path):
+    """MPI itself may wait for ever: the order to leave ends the wait, then the process must end."""
+    with Ranks(3, tmp_path, "mpi") as ranks:
+        ranks.wait_for_step(5)
+        ranks.processes[2].send_signal(how)
+        for rank in (0, 1):
+            ranks.tell(rank, "generation 2 began")
+        for rank in (0, 1):
+            line, code = ranks.last_line(rank)
+            assert code == 3, line
+            assert line.startswith(("error Aborted", "error Unavailable")), line
+            assert f"all_reduce on rank {rank} of 3" in line

@@ -1,4 +1,5 @@
-// The backends that run everywhere, for tests with one thread a rank.
+// The backends that run everywhere, for tests with one thread a rank: local, gloo, and nccl, which is the
+// logic above NCCL on an NCCL of threads.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,9 @@
 #include "core/comm/collective.h"
 #include "core/comm/gloo/gloo_collective.h"
 #include "core/comm/local/local_group.h"
+#include "core/comm/nccl/nccl_collective.h"
 #include "tests/support/ranks.h"
+#include "tests/support/stream_nccl.h"
 
 namespace mdgen::testing {
 
@@ -58,7 +61,7 @@ inline std::vector<std::exception_ptr> run_group(
   MemoryExchange exchange(backend.world_size);
   Watch watch;
   std::vector<std::unique_ptr<comm::Collective>> group;
-  if (backend.name == "local") group = comm::make_local_group(backend.world_size);
+  if (backend.name != "gloo") group = comm::make_local_group(backend.world_size);
   return run_ranks(backend.world_size, [&](int rank) {
     std::unique_ptr<comm::Collective> mine;
     if (backend.name == "local") {
@@ -68,7 +71,13 @@ inline std::vector<std::exception_ptr> run_group(
       options.rank = rank;
       options.world_size = backend.world_size;
       options.timeout = timeout;
-      mine = comm::make_gloo(options, exchange.for_rank(rank));
+      if (backend.name == "gloo") {
+        mine = comm::make_gloo(options, exchange.for_rank(rank));
+      } else {
+        mine = comm::make_nccl_collective(
+            std::make_shared<StreamNccl>(std::move(group[static_cast<std::size_t>(rank)])), options,
+            exchange.for_rank(rank));
+      }
     }
     watch.add(rank, mine.get());
     try {

@@ -2,8 +2,8 @@
 
 #include <condition_variable>
 #include <map>
-#include <numeric>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -47,8 +47,8 @@ void receive(const Round& round, std::size_t to) {
   std::int64_t at = 0;
   for (std::size_t from = 0; from < round.exchanges.size(); ++from) {
     const Splits& splits = round.exchanges[from].input_splits;
-    const std::int64_t begin = std::accumulate(splits.begin(), splits.begin() + static_cast<std::ptrdiff_t>(to),
-                                               std::int64_t{0});
+    const std::int64_t begin =
+        std::accumulate(splits.begin(), splits.begin() + static_cast<std::ptrdiff_t>(to), std::int64_t{0});
     const std::int64_t count = mine.output_splits[from];
     if (splits[to] != count) {
       throw Error(ErrorCode::kInternal, "rank " + std::to_string(from) + " sends " +

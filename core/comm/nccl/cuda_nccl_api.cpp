@@ -134,14 +134,14 @@ class CudaNcclApi : public NcclApi {
       ncclResult_t result = ncclGroupStart();
       std::int64_t sent = 0;
       std::int64_t received = 0;
-      for (std::size_t peer = 0; peer < input_splits.size() && result == ncclSuccess; ++peer) {
+      for (std::size_t peer = 0; peer < input_splits.size() && is_fine(result); ++peer) {
         const std::int64_t out = input_splits[peer];
         const std::int64_t in = output_splits[peer];
         if (out > 0) {
           result = ncclSend(at_element(input, sent), static_cast<std::size_t>(out), type,
                             static_cast<int>(peer), comm(communicator), stream_.stream());
         }
-        if (in > 0 && result == ncclSuccess) {
+        if (in > 0 && is_fine(result)) {
           result = ncclRecv(at_element(output, received), static_cast<std::size_t>(in), type,
                             static_cast<int>(peer), comm(communicator), stream_.stream());
         }
@@ -149,7 +149,7 @@ class CudaNcclApi : public NcclApi {
         received += in;
       }
       const ncclResult_t end = ncclGroupEnd();
-      return from_nccl(result != ncclSuccess ? result : end, comm(communicator), "ncclSend and ncclRecv");
+      return from_nccl(is_fine(result) ? end : result, comm(communicator), "ncclSend and ncclRecv");
     });
   }
 
@@ -176,9 +176,9 @@ class CudaNcclApi : public NcclApi {
 
  private:
   static ncclComm_t comm(Communicator communicator) { return static_cast<ncclComm_t>(communicator); }
+  static bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
   static void* at_element(const at::Tensor& tensor, std::int64_t index) {
-    return static_cast<char*>(tensor.data_ptr()) +
-           index * static_cast<std::int64_t>(tensor.element_size());
+    return static_cast<char*>(tensor.data_ptr()) + index * static_cast<std::int64_t>(tensor.element_size());
   }
   static std::size_t count(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()); }
 

@@ -41,7 +41,13 @@ class Communicator {
       const std::lock_guard lock(mutex_);
       check("forming the group", api_->init(handle_, options_.world_size, id, options_.rank));
     }
-    poll("forming the group", options_.forming_timeout, [this] { return api_->async_state(handle_); });
+    poll("forming the group", options_.forming_timeout, [this] {
+      if (options_.cancelled && options_.cancelled()) {
+        break_locked(ErrorCode::kAborted, "cancelled");
+        throw_if_broken_locked("forming the group");
+      }
+      return api_->async_state(handle_);
+    });
   }
 
   // Enqueues an operation and returns the mark behind it.
@@ -185,14 +191,17 @@ class NcclCollective : public Collective {
     check("all_reduce", tensor);
     if (tensor.numel() == 0) return std::make_unique<Nothing>();
     tensor = tensor.detach();
-    return begin("all_reduce", [&](void* handle) { return api_->all_reduce(handle, tensor); }, tensor);
+    return begin(
+        "all_reduce", [&](void* handle) { return api_->all_reduce(handle, tensor); }, tensor);
   }
 
   void broadcast(at::Tensor tensor, int root) override {
     check("broadcast", tensor);
     if (tensor.numel() == 0) return;
     tensor = as_bytes_if_bool(tensor.detach());
-    begin("broadcast", [&](void* handle) { return api_->broadcast(handle, tensor, root); }, tensor)->wait();
+    begin(
+        "broadcast", [&](void* handle) { return api_->broadcast(handle, tensor, root); }, tensor)
+        ->wait();
   }
 
   std::vector<at::Tensor> all_gather(const at::Tensor& tensor) override {
@@ -226,7 +235,9 @@ class NcclCollective : public Collective {
 
   void barrier() override {
     const at::Tensor one = at::ones({1}, at::TensorOptions().device(communicator_->options().device));
-    begin("barrier", [&](void* handle) { return api_->all_reduce(handle, one); }, one)->wait();
+    begin(
+        "barrier", [&](void* handle) { return api_->all_reduce(handle, one); }, one)
+        ->wait();
   }
 
   void abort(const std::string& reason) override { communicator_->abort(reason); }
@@ -243,7 +254,9 @@ class NcclCollective : public Collective {
     if (input.numel() == 0) return;
     const at::Tensor from = as_bytes_if_bool(input.detach());
     const at::Tensor to = as_bytes_if_bool(output.detach());
-    begin(operation, [&](void* handle) { return api_->all_gather(handle, from, to); }, from, to)->wait();
+    begin(
+        operation, [&](void* handle) { return api_->all_gather(handle, from, to); }, from, to)
+        ->wait();
   }
 
   void check(const char* operation, const at::Tensor& tensor) const {

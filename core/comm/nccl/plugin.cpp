@@ -2,18 +2,17 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 
 #include "core/base/error.h"
 #include "core/comm/nccl/nccl_collective.h"
+#include "core/comm/plugins.h"
 
 namespace mdgen::comm {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kPlugin = "libmdgen_nccl.so";
 using MakeApi = void (*)(int device, std::unique_ptr<NcclApi>* api);
 
 fs::path library_folder_of_torch() {
@@ -26,36 +25,6 @@ fs::path library_folder_of_torch() {
 
 [[noreturn]] void missing(const std::string& what, const std::string& hint) {
   throw Error(ErrorCode::kFailedPrecondition, what + "; " + hint);
-}
-
-fs::path find_plugin() {
-  std::vector<fs::path> folders;
-  if (const char* folder = std::getenv("MDGEN_PLUGIN_DIR")) folders.emplace_back(folder);
-  const fs::path program = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const char* relative : {".", "../lib", "../lib/mdgen"}) folders.push_back(program / relative);
-  std::string looked;
-  for (const fs::path& folder : folders) {
-    const fs::path file = (folder / kPlugin).lexically_normal();
-    if (fs::exists(file)) return file;
-    looked += " " + file.string();
-  }
-  missing(std::string("cannot find ") + kPlugin + " (looked for" + looked + ")",
-          "set MDGEN_PLUGIN_DIR to its folder");
-}
-
-MakeApi load_plugin() {
-  static std::mutex mutex;
-  static MakeApi make_api = nullptr;
-  const std::lock_guard lock(mutex);
-  if (make_api != nullptr) return make_api;
-  const fs::path file = find_plugin();
-  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    missing(std::string("cannot load the NCCL plug-in: ") + ::dlerror(), "run deploy/bootstrap --cuda");
-  }
-  make_api = reinterpret_cast<MakeApi>(::dlsym(library, "mdgen_make_nccl_api"));
-  if (make_api == nullptr) missing(file.string() + " is no NCCL plug-in: " + ::dlerror(), "build it again");
-  return make_api;
 }
 
 }  // namespace
@@ -79,8 +48,10 @@ void load_cuda() {
 std::unique_ptr<Collective> make_nccl(const CollectiveOptions& options, const Exchange& exchange) {
   load_cuda();
   const int device = options.device.has_index() ? options.device.index() : 0;
+  static const auto make_api = reinterpret_cast<MakeApi>(
+      plugin_symbol("libmdgen_nccl.so", "mdgen_make_nccl_api", "run deploy/bootstrap --cuda"));
   std::unique_ptr<NcclApi> api;
-  load_plugin()(device, &api);
+  make_api(device, &api);
   return make_nccl_collective(std::move(api), options, exchange);
 }
 

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <barrier>
 #include <latch>
-#include <mutex>
+#include <tuple>
 
 #include "tests/support/collective_backends.h"
+#include "tests/support/conformance.h"
 
 namespace mdgen::comm {
 namespace {
@@ -18,73 +20,40 @@ using ::testing::HasSubstr;
 using testing::run_group;
 using testing::run_group_or_throw;
 
+// --- conformance.h, over every backend that runs on threads ---
+
+using Conformance = ::testing::TestWithParam<std::tuple<Backend, testing::ConformanceCase>>;
+
+TEST_P(Conformance, Holds) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto& [backend, one] = GetParam();
+  if (one.needs_peers && backend.world_size == 1) GTEST_SKIP() << "needs peers";
+  std::barrier<> together(backend.world_size);
+  const auto thrown =
+      run_group(backend, [&](Collective& group) { one.body(group, [&] { together.arrive_and_wait(); }); });
+  for (const std::exception_ptr& error : thrown) {
+    EXPECT_FALSE(error) << error_of(error).what();
+  }
+}
+
+const auto kBackends = ::testing::Values(Backend{"local", 1}, Backend{"local", 3}, Backend{"gloo", 2},
+                                         Backend{"gloo", 3}, Backend{"nccl", 1}, Backend{"nccl", 3});
+
+INSTANTIATE_TEST_SUITE_P(Backends, Conformance,
+                         ::testing::Combine(kBackends, ::testing::ValuesIn(testing::conformance_cases())),
+                         [](const auto& info) {
+                           return testing::name_of(std::get<0>(info.param)) + "_" +
+                                  std::get<1>(info.param).name;
+                         });
+
+// --- what needs to look at several ranks at once ---
+
 class CollectiveTest : public ::testing::TestWithParam<Backend> {
  protected:
   static void SetUpTestSuite() { ::signal(SIGPIPE, SIG_IGN); }
-
-  // 1 + 2 + … + world size
-  static double sum_of_ranks() {
-    const int n = GetParam().world_size;
-    return n * (n + 1) / 2.0;
-  }
 };
 
 class CollectiveWithPeersTest : public CollectiveTest {};
-
-TEST_P(CollectiveTest, AllReduce_EveryType_SumsInPlace) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    for (const at::ScalarType type :
-         {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kChar, at::kByte}) {
-      const at::Tensor tensor = at::full({3, 5}, group.rank() + 1, at::TensorOptions().dtype(type));
-      group.all_reduce(tensor);
-      EXPECT_TRUE(tensor.to(at::kDouble).equal(at::full({3, 5}, sum_of_ranks(), at::kDouble)))
-          << c10::toString(type);
-    }
-  });
-}
-
-TEST_P(CollectiveTest, AllReduce_BigTensor_IsExactAndEqualOnAllRanks) {
-  std::mutex mutex;
-  std::vector<at::Tensor> results;
-  run_group_or_throw(GetParam(), [&](Collective& group) {
-    const at::Tensor tensor = at::arange(2'000'003, at::kFloat).mul(1e-3).add(group.rank());
-    group.all_reduce(tensor);
-    const std::lock_guard lock(mutex);
-    results.push_back(tensor);
-  });
-  const int n = GetParam().world_size;
-  const at::Tensor expected = at::arange(2'000'003, at::kFloat).mul(1e-3).mul(n).add(n * (n - 1) / 2.0);
-  for (const at::Tensor& result : results) {
-    EXPECT_TRUE(result.equal(results[0]));
-    EXPECT_TRUE(at::allclose(result, expected, 1e-6, 1e-6));
-  }
-}
-
-TEST_P(CollectiveTest, EmptyTensors_AreFine) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    group.all_reduce(at::empty({0}));
-    group.broadcast(at::empty({0, 3}), 0);
-    const std::vector<at::Tensor> gathered = group.all_gather(at::empty({2, 0}));
-    ASSERT_EQ(gathered.size(), static_cast<std::size_t>(group.world_size()));
-    EXPECT_EQ(gathered.back().sizes(), at::IntArrayRef({2, 0}));
-  });
-}
-
-TEST_P(CollectiveTest, AllReduceAsync_ManyInFlight_KeepTheirOrder) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    std::vector<at::Tensor> tensors;
-    std::vector<std::unique_ptr<Pending>> pending;
-    for (int i = 0; i < 16; ++i) {
-      tensors.push_back(at::full({1000 + i}, (i + 1.0) * (group.rank() + 1)));
-      pending.push_back(group.all_reduce_async(tensors.back()));
-    }
-    for (const auto& one : pending) one->wait();
-    for (int i = 0; i < 16; ++i) {
-      EXPECT_TRUE(
-          tensors[static_cast<std::size_t>(i)].equal(at::full({1000 + i}, (i + 1.0) * sum_of_ranks())));
-    }
-  });
-}
 
 // Beginning must not block on the others: rank 0 begins before the others are let go.
 TEST_P(CollectiveTest, AllReduceAsync_Begin_DoesNotWaitForPeers) {
@@ -99,92 +68,6 @@ TEST_P(CollectiveTest, AllReduceAsync_Begin_DoesNotWaitForPeers) {
   });
 }
 
-TEST_P(CollectiveTest, Broadcast_FromEveryRoot_CopiesExactly) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    for (int root = 0; root < group.world_size(); ++root) {
-      const at::Tensor values = at::full({7}, group.rank() * 1.5 + 0.1, at::kDouble);
-      group.broadcast(values, root);
-      EXPECT_TRUE(values.equal(at::full({7}, root * 1.5 + 0.1, at::kDouble)));
-      const at::Tensor flags = at::full({3}, group.rank() == root, at::kBool);
-      group.broadcast(flags, root);
-      EXPECT_TRUE(flags.all().item<bool>());
-    }
-  });
-}
-
-TEST_P(CollectiveTest, Broadcast_OfAParameter_WritesIntoIt) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    at::Tensor parameter = at::full({4}, double(group.rank())).requires_grad_(true);
-    group.broadcast(parameter, 0);
-    EXPECT_TRUE(parameter.detach().equal(at::zeros({4})));
-    EXPECT_TRUE(parameter.is_leaf());
-  });
-}
-
-TEST_P(CollectiveTest, AllGather_OrdersByRank) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    const at::Tensor mine = at::full({2, 2}, group.rank(), at::kLong);
-    const std::vector<at::Tensor> all = group.all_gather(mine);
-    ASSERT_EQ(all.size(), static_cast<std::size_t>(group.world_size()));
-    for (int r = 0; r < group.world_size(); ++r) {
-      EXPECT_TRUE(all[static_cast<std::size_t>(r)].equal(at::full({2, 2}, r, at::kLong)));
-    }
-  });
-}
-
-TEST_P(CollectiveTest, AllGatherInto_FillsEveryPart_AlsoInPlace) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    const int n = group.world_size();
-    const at::Tensor all = at::zeros({n, 1000});
-    group.all_gather_into(all, at::full({1000}, group.rank() + 0.5));
-    const at::Tensor expected = at::arange(n).add(0.5).view({n, 1}).expand({n, 1000});
-    EXPECT_TRUE(all.equal(expected));
-    const at::Tensor in_place = at::zeros({n * 1000});
-    const at::Tensor mine = in_place.narrow(0, group.rank() * 1000, 1000);
-    mine.fill_(group.rank() + 0.5);
-    group.all_gather_into(in_place, mine);
-    EXPECT_TRUE(in_place.equal(expected.reshape({-1})));
-    group.all_gather_into(at::empty({0}), at::empty({0}));
-    EXPECT_THROW(group.all_gather_into(at::empty({n * 2 + 1}), at::empty({2})), Error);
-  });
-}
-
-// Rank r sends s + 1 elements to rank s, but nothing to itself.
-TEST_P(CollectiveTest, AllToAll_UnequalPieces_ArriveInOrder) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    const int n = group.world_size();
-    Splits out, in;
-    std::vector<at::Tensor> pieces = {at::empty({0}, at::kLong)};
-    std::vector<at::Tensor> expected = {at::empty({0}, at::kLong)};
-    for (int r = 0; r < n; ++r) {
-      out.push_back(r == group.rank() ? 0 : r + 1);
-      in.push_back(r == group.rank() ? 0 : group.rank() + 1);
-      pieces.push_back(at::full({out.back()}, 100 * group.rank() + r, at::kLong));
-      expected.push_back(at::full({in.back()}, 100 * r + group.rank(), at::kLong));
-    }
-    const at::Tensor received = at::empty_like(at::cat(expected));
-    group.all_to_all_async(received, in, at::cat(pieces), out)->wait();
-    EXPECT_TRUE(received.equal(at::cat(expected)));
-    EXPECT_THROW(group.all_to_all_async(received, in, at::empty({5}), out), Error);
-  });
-}
-
-TEST_P(CollectiveTest, AllToAll_OfRanksThatSendNothing_IsFine) {
-  run_group_or_throw(GetParam(), [](Collective& group) {
-    const auto n = static_cast<std::size_t>(group.world_size());
-    const bool sends = group.rank() == 0;
-    Splits in(n, 0);
-    in[0] = 3;
-    const at::Tensor received = at::zeros({3});
-    const at::Tensor input = sends ? at::ones({3 * group.world_size()}) : at::empty({0});
-    const auto first = group.all_to_all_async(received, in, input, Splits(n, sends ? 3 : 0));
-    const auto second = group.all_to_all_async(at::empty({0}), Splits(n, 0), at::empty({0}), Splits(n, 0));
-    first->wait();
-    second->wait();
-    EXPECT_TRUE(received.equal(at::ones({3})));
-  });
-}
-
 TEST_P(CollectiveTest, Barrier_NobodyLeavesBeforeTheLastCame) {
   std::atomic<int> arrived{0};
   run_group_or_throw(GetParam(), [&](Collective& group) {
@@ -192,26 +75,6 @@ TEST_P(CollectiveTest, Barrier_NobodyLeavesBeforeTheLastCame) {
     group.barrier();
     EXPECT_EQ(arrived.load(), group.world_size());
   });
-}
-
-TEST_P(CollectiveWithPeersTest, Abort_FromAnotherThread_EndsABlockedOperation) {
-  std::latch aborted(1);
-  const auto thrown = run_group(GetParam(), [&](Collective& group) {
-    if (group.rank() != 0) {
-      aborted.wait();  // never joins
-      group.abort("enough");
-      return;
-    }
-    const std::unique_ptr<Pending> pending = group.all_reduce_async(at::ones({1000}));
-    std::thread aborter([&] { group.abort("generation 7 began"); });
-    aborter.join();
-    aborted.count_down();
-    pending->wait();
-  });
-  const Error error = error_of(thrown[0]);
-  EXPECT_EQ(error.code(), ErrorCode::kAborted) << error.what();
-  EXPECT_THAT(error.what(), HasSubstr("all_reduce on rank 0 of"));
-  EXPECT_THAT(error.what(), HasSubstr("generation 7 began"));
 }
 
 TEST_P(CollectiveTest, Abort_LaterOperations_ThrowTheReason) {
@@ -244,12 +107,11 @@ TEST_P(CollectiveWithPeersTest, PeerLoss_EndsTheSurvivorsOperation) {
   EXPECT_TRUE(somebody_saw_it);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, CollectiveTest,
-                         ::testing::Values(Backend{"local", 1}, Backend{"local", 3}, Backend{"gloo", 2},
-                                           Backend{"gloo", 3}),
+INSTANTIATE_TEST_SUITE_P(Backends, CollectiveTest, kBackends,
                          [](const auto& info) { return testing::name_of(info.param); });
 INSTANTIATE_TEST_SUITE_P(Backends, CollectiveWithPeersTest,
-                         ::testing::Values(Backend{"local", 3}, Backend{"gloo", 2}, Backend{"gloo", 3}),
+                         ::testing::Values(Backend{"local", 3}, Backend{"gloo", 2}, Backend{"gloo", 3},
+                                           Backend{"nccl", 3}),
                          [](const auto& info) { return testing::name_of(info.param); });
 
 TEST(GlooTest, Timeout_OfAnAbsentPeer_NamesTheOperation) {
@@ -334,6 +196,7 @@ TEST(MakeCollective, ABackendThatCannotWorkHere_IsRefusedByName) {
                            .what());
   };
   EXPECT_THAT(text_of("nccl", at::kCPU), HasSubstr("rank 0's device cpu: NCCL needs GPUs"));
+  EXPECT_THAT(text_of("mpi", at::Device(at::kCUDA, 0)), HasSubstr("moves tensors of CPUs only"));
   EXPECT_THAT(text_of("gloo", at::Device(at::kCUDA, 1)), HasSubstr("device cuda:1"));
   EXPECT_THAT(text_of("carrier pigeons", at::kCPU), HasSubstr("carrier pigeons"));
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "core/base/error.h"
@@ -157,6 +158,61 @@ TEST_F(NcclTest, Forming_WithoutPeers_EndsAtItsTimeout) {
   EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
   EXPECT_THAT(error.what(), HasSubstr("not done after 60000 ms"));
   EXPECT_THAT(api->calls, Contains("abort").Times(1));
+}
+
+TEST_F(NcclTest, Forming_ThatNeverEnds_IsCancelledAndAborted) {
+  api->state = kInProgress;
+  int asked = 0;
+  options.cancelled = [&] { return ++asked == 5; };
+  const Error error = error_of_forming();
+  EXPECT_EQ(error.code(), ErrorCode::kAborted);
+  EXPECT_THAT(error.what(), HasSubstr("forming the group on rank 0 of 2: cancelled"));
+  EXPECT_THAT(api->calls, ElementsAre("make_unique_id", "init the id 0/2", "abort"));
+}
+
+TEST_F(NcclTest, Enqueuing_AnErrorWhilePolling_IsThePeersAndAborts) {
+  const auto group = make();
+  api->state_polls_in_progress = 2;
+  api->state = {Kind::kPeerLost, "remote process exited"};
+  const Error error = error_of_all_reduce(*group);
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(error.what(), HasSubstr("remote process exited"));
+  EXPECT_THAT(api->calls, Contains("abort").Times(1));
+}
+
+// Whoever comes first: the result is the sum or Aborted, NCCL is aborted once, and nothing reaches it after.
+TEST_F(NcclTest, Abort_RacingTheEnd_TakesNothingAfterIt) {
+  timing.pause = [] { std::this_thread::yield(); };
+  int taken = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    api = std::make_shared<FakeNccl>();
+    const auto group = make();
+    std::atomic<int> polls{0};
+    api->query_result = kInProgress;
+    api->on_query = [&] {
+      if (++polls >= trial % 7) api->query_result = kOk;
+    };
+    std::atomic<bool> aborted{false};
+    const std::unique_ptr<Pending> pending = group->all_reduce_async(at::ones({4}));
+    std::thread aborter([&] {
+      while (polls < trial % 5) std::this_thread::yield();
+      group->abort("generation 7 began");
+      aborted = true;
+    });
+    const bool aborted_before = aborted;
+    try {
+      pending->wait();
+      EXPECT_FALSE(aborted_before);
+      ++taken;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kAborted);
+    }
+    aborter.join();
+    EXPECT_THROW(group->barrier(), Error);
+    EXPECT_EQ(api->calls.back(), "abort");
+    EXPECT_THAT(api->calls, Contains("abort").Times(1));
+  }
+  EXPECT_LT(taken, 300);
 }
 
 TEST_F(NcclTest, AllReduce_WaitsForTheDevice) {

@@ -281,11 +281,6 @@ TEST(StrictSpec, ThreadsAreFixedAtSubmit) {
   EXPECT_EQ(spec_digest(spec_of({})), spec_digest(spec_of({"--threads_per_worker", "4"})));
 }
 
-TEST(BackendSpec, MpiIsRefusedUntilItWorks) {
-  EXPECT_THAT(resolve_error(ErrorCode::kInvalidArgument, {"--backend", "mpi"}),
-              HasSubstr("backend = \"mpi\""));
-}
-
 TEST(Check, NamesAllThatIsWrongAtOnce) {
   const std::string text = resolve_error(ErrorCode::kInvalidArgument,
                                          {"--run_name", "..", "--embed_dim", "7", "--precision", "auto"});
