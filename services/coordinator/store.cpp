@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/ledger/json.h"
 #include "services/coordinator/job_state.h"
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS ledger (
   from_step INTEGER NOT NULL, to_step INTEGER NOT NULL, cause TEXT NOT NULL,
   skipped_samples TEXT NOT NULL DEFAULT '', bad_samples TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (job_id, sequence)) STRICT;
+CREATE TABLE IF NOT EXISTS digests (what TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
 )";
 
 // What kinds are called in the table: START is 0.
@@ -59,13 +61,38 @@ NamedSamples names_of(const std::string& skipped, const std::string& bad) {
   return text.empty() ? NamedSamples() : ledger::named_from_json(nlohmann::ordered_json::parse(text));
 }
 
+// A job's row as bytes; `job` is the serialized record.job.
+std::string row_bytes(const JobRecord& record, const std::string& job) {
+  std::string bytes = job;
+  for (const std::string& text : {record.request_id, record.plan_digest, record.restart_cause})
+    bytes += '\0' + text;
+  for (const auto number :
+       {static_cast<std::int64_t>(record.desired.goal), static_cast<std::int64_t>(record.desired.grace.count()),
+        static_cast<std::int64_t>(record.last_generation), static_cast<std::int64_t>(record.earlier_attempts),
+        static_cast<std::int64_t>(record.best_step), static_cast<std::int64_t>(record.streak.best_step),
+        static_cast<std::int64_t>(record.streak.failures), static_cast<std::int64_t>(record.poison.step),
+        static_cast<std::int64_t>(record.poison.times)})
+    bytes += '\0' + std::to_string(number);
+  return bytes;
+}
+
+std::string ledger_name(const std::string& job_id, std::int64_t sequence) {
+  return "record " + std::to_string(sequence) + " of the ledger of job " + job_id;
+}
+
 std::filesystem::path prepared(const std::filesystem::path& state_dir) {
   std::error_code error;
   std::filesystem::create_directories(state_dir, error);
   if (error)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + ": " + error.message());
   check_state_folder(state_dir);
-  return state_dir / "coordinator.db";
+  const std::filesystem::path file = state_dir / "coordinator.db";
+  const std::filesystem::path log = file.string() + "-wal";
+  // SQLite would take it for a new one and throw the log away.
+  if (std::filesystem::exists(file, error) && std::filesystem::file_size(file, error) == 0 &&
+      std::filesystem::exists(log, error) && std::filesystem::file_size(log, error) > 0)
+    throw Error(ErrorCode::kDataLoss, damage_text(file, "it is empty, and its -wal is not"));
+  return file;
 }
 
 }  // namespace
@@ -93,11 +120,33 @@ void check_state_folder(const std::filesystem::path& folder) {
                                                     ", whose locks cannot be trusted: choose a local disk");
 }
 
-Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_dir)) {
+// A page that was torn or flipped is found before anything is read from it or written to it.
+void Store::check_file() {
+  Statement check = database_.prepare("PRAGMA integrity_check(1)");
+  const std::string found = check.step() ? check.text() : "no answer";
+  if (found != "ok") throw Error(ErrorCode::kDataLoss, damage_text(file_, found));
+}
+
+// SQLite looks at its own structure only: what a job's bytes are is compared with what they were.
+void Store::keep_digest(const std::string& what, const std::string& bytes) {
+  Statement row = database_.prepare("INSERT OR REPLACE INTO digests VALUES (?, ?)");
+  row.bind(what).bind(sha256_hex(bytes));
+  row.execute();
+}
+
+void Store::check_digest(const std::string& what, const std::string& bytes) {
+  Statement row = database_.prepare("SELECT sha256 FROM digests WHERE what = ?");
+  row.bind(what);
+  if (row.step() && row.text() != sha256_hex(bytes))  // an older version kept none
+    throw Error(ErrorCode::kDataLoss, damage_text(file_, what + " has another SHA-256 than when it was stored"));
+}
+
+Store::Store(const std::filesystem::path& state_dir) : file_(prepared(state_dir)), database_(file_) {
   database_.run("PRAGMA locking_mode=EXCLUSIVE");
   database_.run("PRAGMA journal_mode=WAL");
   database_.run("PRAGMA synchronous=FULL");
   database_.run("PRAGMA foreign_keys=ON");
+  check_file();
   Transaction transaction(database_);
   database_.run(kSchema);
   database_.run("INSERT OR IGNORE INTO meta VALUES ('schema_version', " + std::to_string(kSchemaVersion) +
@@ -142,7 +191,8 @@ std::vector<JobRecord> Store::load() {
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
     const std::string id = rows.text();
-    if (!record.job.ParseFromString(rows.text()))
+    const std::string job = rows.text();
+    if (!record.job.ParseFromString(job))
       throw Error(ErrorCode::kDataLoss, "the store holds a job that cannot be read: " + id);
     record.request_id = rows.text();
     record.desired.goal = static_cast<Desired::Goal>(rows.number());
@@ -156,6 +206,7 @@ std::vector<JobRecord> Store::load() {
     record.restart_cause = rows.text();
     record.poison.step = rows.number();
     record.poison.times = static_cast<int>(rows.number());
+    check_digest("job " + id, row_bytes(record, job));
     if (is_final(record.state())) continue;
     load_generation(record);
     record.ledger = ledger::Writer(ledger::position_of(ledger(id, 0, -1)));
@@ -203,8 +254,10 @@ void Store::save(const std::vector<const JobRecord*>& records) {
     save_job(*record);
     if (record->manifest_unsaved) {
       Statement manifest = database_.prepare("INSERT OR REPLACE INTO manifests VALUES (?, ?)");
-      manifest.bind(record->id()).bind_blob(record->manifest.SerializeAsString());
+      const std::string bytes = record->manifest.SerializeAsString();
+      manifest.bind(record->id()).bind_blob(bytes);
       manifest.execute();
+      keep_digest("manifest of job " + record->id(), bytes);
     }
     if (record->generation_unsaved) save_generation(*record);
     save_ledger(*record);
@@ -218,12 +271,14 @@ void Store::save_job(const JobRecord& record) {
       "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, "
       "grace_seconds = ?5, plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, "
       "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14");
-  row.bind(record.id()).bind(record.request_id).bind_blob(record.job.SerializeAsString());
+  const std::string job = record.job.SerializeAsString();
+  row.bind(record.id()).bind(record.request_id).bind_blob(job);
   row.bind(static_cast<std::int64_t>(record.desired.goal)).bind(record.desired.grace.count()).bind(record.plan_digest);
   row.bind(record.last_generation).bind(record.earlier_attempts).bind(record.best_step);
   row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
   row.bind(record.poison.step).bind(record.poison.times);
   row.execute();
+  keep_digest("job " + record.id(), row_bytes(record, job));
 }
 
 void Store::save_generation(const JobRecord& record) {
@@ -254,6 +309,7 @@ void Store::save_ledger(const JobRecord& record) {
     row.bind(entry.from()).bind(entry.to()).bind(entry.cause());
     row.bind(names_text(entry, v1::LEDGER_KIND_SKIPPED)).bind(names_text(entry, v1::LEDGER_KIND_BAD_SAMPLES));
     row.execute();
+    keep_digest(ledger_name(record.id(), entry.sequence()), entry.SerializeAsString());
   }
 }
 
@@ -281,6 +337,7 @@ ledger::Records Store::ledger(const std::string& job_id, std::int64_t first_sequ
     record.set_cause(rows.text());
     const std::string skipped = rows.text();
     *record.mutable_named() = names_of(skipped, rows.text());
+    check_digest(ledger_name(job_id, record.sequence()), record.SerializeAsString());
   }
   return records;
 }
@@ -289,7 +346,10 @@ v1::JobManifest Store::manifest(const std::string& job_id) {
   v1::JobManifest manifest;
   Statement row = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
   row.bind(job_id);
-  if (row.step() && !manifest.ParseFromString(row.text()))
+  if (!row.step()) return manifest;
+  const std::string bytes = row.text();
+  check_digest("manifest of job " + job_id, bytes);
+  if (!manifest.ParseFromString(bytes))
     throw Error(ErrorCode::kDataLoss, "the store holds a manifest of job " + job_id + " that cannot be read");
   return manifest;
 }

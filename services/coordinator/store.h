@@ -21,7 +21,8 @@ void check_state_folder(const std::filesystem::path& folder);
 class Store : public JobStore {
  public:
   // Opens state_dir/coordinator.db, creating both as needed, and raises the epoch. Throws
-  // Error(kFailedPrecondition) when another coordinator has it open or a newer version wrote it.
+  // Error(kFailedPrecondition) when another coordinator has it open, a newer version wrote it or it cannot be
+  // written, Error(kDataLoss) when it is damaged.
   explicit Store(const std::filesystem::path& state_dir);
 
   std::int64_t epoch() const { return epoch_; }  // counts the starts
@@ -31,11 +32,15 @@ class Store : public JobStore {
   v1::JobManifest manifest(const std::string& job_id) override;
 
  private:
+  void check_file();
+  void keep_digest(const std::string& what, const std::string& bytes);
+  void check_digest(const std::string& what, const std::string& bytes);
   void save_job(const JobRecord& record);
   void save_generation(const JobRecord& record);
   void save_ledger(const JobRecord& record);
   void load_generation(JobRecord& record);
 
+  std::filesystem::path file_;
   Database database_;
   std::int64_t epoch_ = 0;
 };
