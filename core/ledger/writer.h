@@ -66,6 +66,7 @@ class Writer {
   void clear_pending();
   std::int64_t unsaved_steps() const { return unsaved_steps_; }
   std::int64_t last_step() const { return position_.last_step; }
+  std::int64_t next_sequence() const { return position_.next_sequence; }
 
  private:
   v1::LedgerRecord& push(v1::LedgerKind kind);

@@ -36,6 +36,7 @@ void Database::fail(const std::string& what) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       throw Error(ErrorCode::kFailedPrecondition, file_.string() + " is in use by another coordinator");
+    case SQLITE_ERROR:  // the programs' own statements are right: then the schema is not
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       throw Error(ErrorCode::kDataLoss, damage_text(file_, reason));

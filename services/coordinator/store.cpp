@@ -7,7 +7,6 @@
 #include <bit>
 #include <cerrno>
 
-#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/ledger/json.h"
 #include "services/coordinator/job_state.h"
@@ -61,25 +60,6 @@ NamedSamples names_of(const std::string& skipped, const std::string& bad) {
   return text.empty() ? NamedSamples() : ledger::named_from_json(nlohmann::ordered_json::parse(text));
 }
 
-// A job's row as bytes; `job` is the serialized record.job.
-std::string row_bytes(const JobRecord& record, const std::string& job) {
-  std::string bytes = job;
-  for (const std::string& text : {record.request_id, record.plan_digest, record.restart_cause})
-    bytes += '\0' + text;
-  for (const auto number :
-       {static_cast<std::int64_t>(record.desired.goal), static_cast<std::int64_t>(record.desired.grace.count()),
-        static_cast<std::int64_t>(record.last_generation), static_cast<std::int64_t>(record.earlier_attempts),
-        static_cast<std::int64_t>(record.best_step), static_cast<std::int64_t>(record.streak.best_step),
-        static_cast<std::int64_t>(record.streak.failures), static_cast<std::int64_t>(record.poison.step),
-        static_cast<std::int64_t>(record.poison.times)})
-    bytes += '\0' + std::to_string(number);
-  return bytes;
-}
-
-std::string ledger_name(const std::string& job_id, std::int64_t sequence) {
-  return "record " + std::to_string(sequence) + " of the ledger of job " + job_id;
-}
-
 std::filesystem::path prepared(const std::filesystem::path& state_dir) {
   std::error_code error;
   std::filesystem::create_directories(state_dir, error);
@@ -120,38 +100,18 @@ void check_state_folder(const std::filesystem::path& folder) {
                                                     ", whose locks cannot be trusted: choose a local disk");
 }
 
-// A page that was torn or flipped is found before anything is read from it or written to it.
-void Store::check_file() {
-  Statement check = database_.prepare("PRAGMA integrity_check(1)");
-  const std::string found = check.step() ? check.text() : "no answer";
-  if (found != "ok") throw Error(ErrorCode::kDataLoss, damage_text(file_, found));
-}
-
-// SQLite looks at its own structure only: what a job's bytes are is compared with what they were.
-void Store::keep_digest(const std::string& what, const std::string& bytes) {
-  Statement row = database_.prepare("INSERT OR REPLACE INTO digests VALUES (?, ?)");
-  row.bind(what).bind(sha256_hex(bytes));
-  row.execute();
-}
-
-void Store::check_digest(const std::string& what, const std::string& bytes) {
-  Statement row = database_.prepare("SELECT sha256 FROM digests WHERE what = ?");
-  row.bind(what);
-  if (row.step() && row.text() != sha256_hex(bytes))  // an older version kept none
-    throw Error(ErrorCode::kDataLoss, damage_text(file_, what + " has another SHA-256 than when it was stored"));
-}
-
-Store::Store(const std::filesystem::path& state_dir) : file_(prepared(state_dir)), database_(file_) {
+Store::Store(const std::filesystem::path& state_dir) : file_(prepared(state_dir)), database_(file_), check_(database_, file_) {
   database_.run("PRAGMA locking_mode=EXCLUSIVE");
   database_.run("PRAGMA journal_mode=WAL");
   database_.run("PRAGMA synchronous=FULL");
   database_.run("PRAGMA foreign_keys=ON");
-  check_file();
+  check_.structure();
   Transaction transaction(database_);
   database_.run(kSchema);
   database_.run("INSERT OR IGNORE INTO meta VALUES ('schema_version', " + std::to_string(kSchemaVersion) +
                 "), ('epoch', 0)");
   std::int64_t version = database_.number("SELECT value FROM meta WHERE key = 'schema_version'");
+  if (version != kSchemaVersion) check_.forget_all();
   if (version == 1) {  // it did not name the samples of skipped steps
     database_.run("ALTER TABLE ledger ADD COLUMN skipped_samples TEXT NOT NULL DEFAULT ''");
     database_.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
@@ -206,10 +166,12 @@ std::vector<JobRecord> Store::load() {
     record.restart_cause = rows.text();
     record.poison.step = rows.number();
     record.poison.times = static_cast<int>(rows.number());
-    check_digest("job " + id, row_bytes(record, job));
+    if (id != record.id()) check_.damaged("the row of job " + record.id() + " is named " + id);
+    check_.compare(job_name(id), row_bytes(record, job));
     if (is_final(record.state())) continue;
     load_generation(record);
     record.ledger = ledger::Writer(ledger::position_of(ledger(id, 0, -1)));
+    check_.require_unknown(ledger_name(id, record.ledger.next_sequence()));
   }
   return records;
 }
@@ -226,7 +188,7 @@ void Store::load_generation(JobRecord& record) {
   Statement newest =
       database_.prepare("SELECT number, open, concluded FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
   newest.bind(record.id());
-  if (!newest.step()) return;
+  if (!newest.step()) return check_.require_unknown(generation_name(record.id(), record.last_generation));
   Generation generation;
   generation.number = newest.number();
   generation.open = newest.number() != 0;
@@ -245,6 +207,7 @@ void Store::load_generation(JobRecord& record) {
     member.device = members.text();
     member.attempt = static_cast<int>(members.number());
   }
+  check_.compare(generation_name(record.id(), generation.number), row_bytes(generation));
   record.generation = std::move(generation);
 }
 
@@ -257,7 +220,7 @@ void Store::save(const std::vector<const JobRecord*>& records) {
       const std::string bytes = record->manifest.SerializeAsString();
       manifest.bind(record->id()).bind_blob(bytes);
       manifest.execute();
-      keep_digest("manifest of job " + record->id(), bytes);
+      check_.keep(manifest_name(record->id()), bytes);
     }
     if (record->generation_unsaved) save_generation(*record);
     save_ledger(*record);
@@ -278,7 +241,7 @@ void Store::save_job(const JobRecord& record) {
   row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
   row.bind(record.poison.step).bind(record.poison.times);
   row.execute();
-  keep_digest("job " + record.id(), row_bytes(record, job));
+  check_.keep(job_name(record.id()), row_bytes(record, job));
 }
 
 void Store::save_generation(const JobRecord& record) {
@@ -287,6 +250,7 @@ void Store::save_generation(const JobRecord& record) {
   row.bind(record.id()).bind(generation.number).bind(generation.open ? 1 : 0);
   row.bind(generation.concluded ? 1 : 0);
   row.execute();
+  check_.keep(generation_name(record.id(), generation.number), row_bytes(generation));
   Statement stored = database_.prepare("SELECT COUNT(*) FROM members WHERE job_id = ? AND generation = ?");
   stored.bind(record.id()).bind(generation.number);
   if (stored.step() && stored.number() == static_cast<std::int64_t>(generation.members.size())) return;
@@ -309,7 +273,7 @@ void Store::save_ledger(const JobRecord& record) {
     row.bind(entry.from()).bind(entry.to()).bind(entry.cause());
     row.bind(names_text(entry, v1::LEDGER_KIND_SKIPPED)).bind(names_text(entry, v1::LEDGER_KIND_BAD_SAMPLES));
     row.execute();
-    keep_digest(ledger_name(record.id(), entry.sequence()), entry.SerializeAsString());
+    check_.keep(ledger_name(record.id(), entry.sequence()), entry.SerializeAsString());
   }
 }
 
@@ -337,7 +301,7 @@ ledger::Records Store::ledger(const std::string& job_id, std::int64_t first_sequ
     record.set_cause(rows.text());
     const std::string skipped = rows.text();
     *record.mutable_named() = names_of(skipped, rows.text());
-    check_digest(ledger_name(job_id, record.sequence()), record.SerializeAsString());
+    check_.compare(ledger_name(job_id, record.sequence()), record.SerializeAsString());
   }
   return records;
 }
@@ -346,9 +310,12 @@ v1::JobManifest Store::manifest(const std::string& job_id) {
   v1::JobManifest manifest;
   Statement row = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
   row.bind(job_id);
-  if (!row.step()) return manifest;
+  if (!row.step()) {
+    check_.require_unknown(manifest_name(job_id));
+    return manifest;
+  }
   const std::string bytes = row.text();
-  check_digest("manifest of job " + job_id, bytes);
+  check_.compare(manifest_name(job_id), bytes);
   if (!manifest.ParseFromString(bytes))
     throw Error(ErrorCode::kDataLoss, "the store holds a manifest of job " + job_id + " that cannot be read");
   return manifest;

@@ -8,6 +8,7 @@
 
 #include "services/coordinator/engine.h"
 #include "services/coordinator/sqlite.h"
+#include "services/coordinator/store_check.h"
 
 namespace mdgen::coordinator {
 
@@ -32,9 +33,6 @@ class Store : public JobStore {
   v1::JobManifest manifest(const std::string& job_id) override;
 
  private:
-  void check_file();
-  void keep_digest(const std::string& what, const std::string& bytes);
-  void check_digest(const std::string& what, const std::string& bytes);
   void save_job(const JobRecord& record);
   void save_generation(const JobRecord& record);
   void save_ledger(const JobRecord& record);
@@ -42,6 +40,7 @@ class Store : public JobStore {
 
   std::filesystem::path file_;
   Database database_;
+  StoreCheck check_;
   std::int64_t epoch_ = 0;
 };
 
