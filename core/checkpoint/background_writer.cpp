@@ -150,7 +150,8 @@ BackgroundWriter::~BackgroundWriter() {
 }
 
 void BackgroundWriter::prepare(const TrainState& like) {
-  const auto lock = state_->idle();
+  const std::lock_guard lock(state_->mutex);
+  if (state_->work != State::Work::kNone) return;
   state_->like = like;
   state_->begin(State::Work::kPrepare);
 }

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/checkpoint/lightning.h"
+#include "core/checkpoint/pin.h"
 #include "core/checkpoint/state_file.h"
 #include "core/checkpoint/store.h"
 #include "core/config/schema.h"
@@ -51,10 +52,10 @@ constexpr std::array kMode = {"model.sim_condition",
 
 bool is_checkpoint(const fs::path& folder) { return fs::exists(folder / kStateFile); }
 
-fs::path newest_below(const fs::path& folder) {
+fs::path newest_below(const fs::path& folder, Pin& pin) {
   const fs::path all = fs::is_directory(folder / "checkpoints") ? folder / "checkpoints" : folder;
   std::vector<std::string> notes;
-  const std::optional<Found> found = newest_good(all, notes);
+  const std::optional<Found> found = newest_good(all, notes, &pin);
   if (found) return found->folder;
   throw Error(ErrorCode::kNotFound, all.string() + " holds no good checkpoint" +
                                         (notes.empty() ? std::string() : ": " + join(notes, "; ")));
@@ -76,10 +77,15 @@ std::int64_t scalar(const PortableTensors& tensors, const std::string& name) {
   return value;
 }
 
-Portable read_own(const fs::path& folder) {
-  verify(folder);
+Portable read_own(const fs::path& path) {
+  const auto pin = std::make_shared<Pin>();
+  const bool is_one = is_checkpoint(path);
+  if (is_one) *pin = Pin(path);
+  const fs::path folder = is_one ? path : newest_below(path, *pin);
+  if (is_one) verify(folder);
   StateFile state = read_state_file(folder);
   Portable result;
+  result.pin = pin;
   result.source = folder.string();
   result.spec = config::default_spec();
   result.spec.MergeFrom(config::from_json(state.spec_json));
@@ -176,7 +182,7 @@ Portable read_portable(const fs::path& path, Contents contents, const v1::JobSpe
   if (!fs::exists(path))
     throw Error(ErrorCode::kNotFound, path.string() + ": there is no such file or folder");
   if (!fs::is_directory(path)) return read_lightning(path, contents, fallback);
-  return read_own(is_checkpoint(path) ? path : newest_below(path));
+  return read_own(path);
 }
 
 std::vector<std::string> own_misfits(const Portable& portable) {

@@ -29,7 +29,8 @@ enum class Weights { kRaw, kEma };
 const char* weights_name(Weights weights);  // "raw", "ema"
 
 struct Portable {
-  std::string source;  // the file or folder, for texts
+  std::string source;               // the file or folder, for texts
+  std::shared_ptr<const void> pin;  // while it lives nobody removes the folder
   bool is_lightning = false;
   v1::JobSpec spec;  // what it was trained with, defaults filled in; see has_spec
   bool has_spec = false;

@@ -1,5 +1,6 @@
 #include "core/checkpoint/temporary.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <mutex>
@@ -42,6 +43,15 @@ std::optional<TemporaryName> parse_temporary(const std::string& folder) {
   const auto owner = folder.rfind('-', id - 1);
   name.owner = owner_from_text(std::string_view(folder).substr(owner + 1, id - owner - 1));
   return name;
+}
+
+std::int64_t last_generation(const fs::path& checkpoints) {
+  std::int64_t last = 0;
+  for (const std::string& folder : names_in_folder(checkpoints)) {
+    if (const auto name = parse_folder_name(folder)) last = std::max(last, name->generation);
+    if (const auto temporary = parse_temporary(folder)) last = std::max(last, temporary->generation);
+  }
+  return last;
 }
 
 TemporaryFolder::TemporaryFolder(const fs::path& checkpoints, const Name& name)

@@ -1,4 +1,4 @@
-// Folders that are not checkpoints yet, or no longer. Internal to core/checkpoint.
+// Folders that are not checkpoints yet, or no longer.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +18,9 @@ struct TemporaryName {
   std::optional<Owner> owner;  // nothing: an older version made it
 };
 std::optional<TemporaryName> parse_temporary(const std::string& folder);
+
+// The highest generation that wrote a checkpoint here, or began to; 0: none.
+std::int64_t last_generation(const std::filesystem::path& checkpoints);
 
 // A new one.
 std::string temporary_name(const Name& name);

@@ -87,7 +87,10 @@ std::int64_t Writer::begin(std::int64_t generation, std::int32_t world_size, con
                            std::int64_t applied, const std::string& cause, const Records& known) {
   go_on(generation, world_size, plan_digest);
   const std::int64_t last = position_.last_step;
-  if (!position_.begun) {
+  const Position theirs = position_of(known);
+  if (!position_.begun && theirs.begun && theirs.last_step == applied) {
+    for (const v1::LedgerRecord& record : known) copy(record);
+  } else if (!position_.begun) {
     v1::LedgerRecord& start = push(v1::LEDGER_KIND_START);
     start.set_to(applied);
     start.set_cause(cause);

@@ -49,7 +49,8 @@ class Writer {
 
   // A generation begins with `applied` steps done: writes a start or a rollback where one is due and returns
   // the number of steps lost. Steps up to `applied` that were never reported (whoever had to is dead) are
-  // taken from `known`, the ledger of the checkpoint that the generation begins with.
+  // taken from `known`, the ledger of the checkpoint that the generation begins with. A ledger that is still
+  // empty takes over all of it, so that it leads from the first step to the weights, whichever jobs did them.
   std::int64_t begin(std::int64_t generation, std::int32_t world_size, const std::string& plan_digest,
                      std::int64_t applied, const std::string& cause, const Records& known = {});
   // A generation that had begun before goes on.
@@ -65,6 +66,7 @@ class Writer {
   void clear_pending();
   std::int64_t unsaved_steps() const { return unsaved_steps_; }
   std::int64_t last_step() const { return position_.last_step; }
+  std::int64_t next_sequence() const { return position_.next_sequence; }
 
  private:
   v1::LedgerRecord& push(v1::LedgerKind kind);

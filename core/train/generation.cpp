@@ -24,8 +24,6 @@ namespace mdgen::train {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{20};
-// Of the last checkpoint: nothing else holds the weights.
-constexpr std::chrono::minutes kPatience{30};
 
 Stepper::Votes votes_of(const RunControl& control) {
   if (!control.stop) return {};
@@ -290,7 +288,7 @@ GenerationEnd Generation::end(const StepOutcome* stopped) {
   if (trained && (stopped == nullptr || stopped->checkpoint)) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   agree(collective_, held_.device, [&] {
-    outputs_.finish(kPatience);
+    outputs_.finish(std::chrono::duration<double>(spec_.recovery().hold_for_seconds()));
     return std::string();
   });
   return {.completed = stopped == nullptr, .yielded = false, .checkpointed = false, .problem = {}};

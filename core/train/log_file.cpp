@@ -8,8 +8,6 @@
 #include <ctime>
 #include <utility>
 
-#include "core/base/error.h"
-
 namespace mdgen::train {
 namespace {
 
@@ -31,14 +29,10 @@ std::string log_line(Clock::Wall when, const std::string& host, long process, co
   return fmt::format("{},{:03} [{}:{}] [INFO] {}", date.data(), milliseconds, host, process, text);
 }
 
-LogFile::LogFile(std::filesystem::path file, const Clock& clock) : file_(std::move(file)), clock_(clock) {
-  stream_.open(file_, std::ios::app);
-  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be opened for writing");
-}
+LogFile::LogFile(std::filesystem::path file, const Clock& clock) : file_(std::move(file)), clock_(clock) {}
 
 void LogFile::info(const std::string& text) {
-  stream_ << log_line(clock_.wall(), host_name(), ::getpid(), text) << '\n' << std::flush;
-  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be written (disk full?)");
+  file_.append(log_line(clock_.wall(), host_name(), ::getpid(), text) + "\n");
 }
 
 }  // namespace mdgen::train

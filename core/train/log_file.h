@@ -3,26 +3,25 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/train/append_file.h"
 
 namespace mdgen::train {
 
 // The line without its end; local time, as Python's logging.
 std::string log_line(Clock::Wall when, const std::string& host, long process, const std::string& text);
 
-// Appends, flushed. Lines of earlier runs stay: it is a log, not a state. Not thread-safe.
+// Appends, at once. Lines of earlier runs stay: it is a log, not a state. Not thread-safe.
 class LogFile {
  public:
   LogFile(std::filesystem::path file, const Clock& clock);
   void info(const std::string& text);  // throws Error(kUnavailable) when it cannot be written
 
  private:
-  std::filesystem::path file_;
+  AppendFile file_;
   const Clock& clock_;
-  std::ofstream stream_;
 };
 
 }  // namespace mdgen::train

@@ -86,19 +86,17 @@ std::optional<LinePlace> last_place(const std::string& text) {
   return LinePlace{line["step"].get<std::int64_t>(), LineKind::kStep};
 }
 
-MetricsLog::MetricsLog(std::filesystem::path file, std::int64_t step) : file_(std::move(file)) {
-  if (std::filesystem::exists(file_)) {
-    const std::string kept = keep_until(read_file(file_), step, dropped_);
-    if (dropped_ > 0) replace_file(file_, kept);
+MetricsLog::MetricsLog(std::filesystem::path file, std::int64_t step) {
+  if (std::filesystem::exists(file)) {
+    const std::string kept = keep_until(read_file(file), step, dropped_);
+    if (dropped_ > 0) replace_file(file, kept);
     last_ = last_place(kept);
   }
-  stream_.open(file_, std::ios::app);
-  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be opened for writing");
+  file_.emplace(std::move(file));
 }
 
 void MetricsLog::append(const LinePlace& place, const std::string& line) {
-  stream_ << line << '\n' << std::flush;
-  if (!stream_) throw Error(ErrorCode::kUnavailable, file_.string() + ": cannot be written (disk full?)");
+  file_->append(line + "\n");
   last_ = place;
 }
 

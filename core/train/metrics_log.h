@@ -11,10 +11,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 
+#include "core/train/append_file.h"
 #include "core/train/log_record.h"
 #include "mdgen/v1/run.pb.h"
 
@@ -40,7 +40,7 @@ LinePlace place_of_record(const LogRecord& record);
 // The last of the lines, each whole; nothing when there is none or it has no place.
 std::optional<LinePlace> last_place(const std::string& text);
 
-// Appends a line at a time, flushed. Not thread-safe.
+// Appends a line at a time, at once. Not thread-safe.
 class MetricsLog {
  public:
   // Rewrites the file, atomically, to its lines up to `step` (nothing is written when all stay). A missing
@@ -54,10 +54,9 @@ class MetricsLog {
   void append(const LinePlace& place, const std::string& line);
 
  private:
-  std::filesystem::path file_;
   std::int64_t dropped_ = 0;
   std::optional<LinePlace> last_;
-  std::ofstream stream_;
+  std::optional<AppendFile> file_;
 };
 
 }  // namespace mdgen::train

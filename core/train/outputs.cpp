@@ -181,14 +181,14 @@ void Outputs::flush() {
   write_or_fail(kCheckpointFailed, [&] { writer_->flush(); });
 }
 
-void Outputs::finish(std::chrono::seconds patience) {
+void Outputs::finish(std::chrono::duration<double> patience) {
   constexpr std::chrono::seconds kLongest{10};
-  const Clock::Steady end = clock_.steady() + patience;
+  const Clock::Steady begin = clock_.steady();
   for (std::chrono::seconds wait{1};; wait = std::min(2 * wait, kLongest)) {
     try {
       return flush();
     } catch (const RunFailure& failure) {
-      if (clock_.steady() + wait > end) throw;
+      if (clock_.steady() + wait - begin > patience) throw;
       spdlog::warn("the last checkpoint is tried again in {} s: {}", wait.count(), failure.what());
     }
     std::this_thread::sleep_for(wait);

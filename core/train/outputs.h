@@ -50,7 +50,7 @@ class Outputs {
   // Waits until the last checkpoint is verified. Throws when it failed.
   void flush();
   // The same for the last one of the run: tries again for `patience`, since nothing else holds these weights.
-  void finish(std::chrono::seconds patience);
+  void finish(std::chrono::duration<double> patience);
 
  private:
   // Only a generation's rank 0 deletes checkpoints.

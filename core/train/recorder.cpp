@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "core/base/error.h"
 #include "core/config/spec.h"
 
 namespace mdgen::train {
@@ -86,8 +87,13 @@ void Recorder::validated(const v1::ValidationReport& report, const LogRecord& re
 
 void Recorder::add_events(std::int64_t step, const NamedMeans& scalars) {
   if (!events_) return;
-  for (const auto& [tag, value] : scalars) events_->scalar(tag, step, value, clock_.wall());
-  events_->flush();
+  try {
+    for (const auto& [tag, value] : scalars) events_->scalar(tag, step, value, clock_.wall());
+    events_->flush();
+  } catch (const Error& error) {  // half a record ends a file of events
+    spdlog::warn("no more TensorBoard events from step {} on: {}", step, error.what());
+    events_.reset();
+  }
 }
 
 void Recorder::print(const v1::StepReport& report) const {

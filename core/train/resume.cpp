@@ -31,7 +31,7 @@ std::string differing(const std::string& what, const std::string& saved, const s
   return "\n  " + what + ": checkpoint " + saved + ", now " + current;
 }
 
-json choose(const v1::Assignment& assignment, const std::string& plan_digest) {
+json choose(const v1::Assignment& assignment, const std::string& plan_digest, checkpoint::Pin& pin) {
   const std::filesystem::path run_folder = assignment.run_folder();
   const ResumeInputs inputs{.resume = assignment.spec().resume(),
                             .require_checkpoint = assignment.require_checkpoint(),
@@ -40,7 +40,7 @@ json choose(const v1::Assignment& assignment, const std::string& plan_digest) {
                             .spec_digest = config::spec_digest(assignment.spec()),
                             .plan_digest = plan_digest};
   std::vector<std::string> notes;
-  const auto found = checkpoint::newest_good(run_folder / "checkpoints", notes);
+  const auto found = checkpoint::newest_good(run_folder / "checkpoints", notes, &pin);
   std::string folder;
   const bool named = !assignment.spec().checkpoint().ckpt().empty();
   const bool validates_named = named && assignment.spec().loop().validate();  // whatever the run has
@@ -104,10 +104,12 @@ std::string explain_mismatch(const std::string& checkpoint_spec_json, const v1::
 
 Start resume(const v1::Assignment& assignment, const std::string& plan_digest, RunState& state,
              comm::Collective& collective, at::Device device) {
+  const auto pin = std::make_shared<checkpoint::Pin>();
   const json choice = json::parse(agree(collective, device, [&] {
-    return choose(assignment, plan_digest).dump(-1, ' ', false, json::error_handler_t::replace);
+    return choose(assignment, plan_digest, *pin).dump(-1, ' ', false, json::error_handler_t::replace);
   }));
   Start start;
+  start.pin = pin;
   start.checkpoint = choice["folder"].get<std::string>();
   start.notes = choice["notes"].get<std::vector<std::string>>();
   if (!start.checkpoint.empty()) {

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/pin.h"
 #include "core/checkpoint/store.h"
 #include "core/comm/collective.h"
 #include "core/ledger/writer.h"
@@ -47,6 +49,7 @@ struct Start {
   std::vector<std::string> notes;  // bad checkpoints that were passed over
   std::string loop_json;           // the checkpoint's, see loop_state.h
   ledger::Records ledger;          // the checkpoint's, of the steps before
+  std::shared_ptr<checkpoint::Pin> pin{};  // rank 0's: as long as it lives nobody removes the checkpoint
 };
 
 // Rank 0 looks into <run folder>/checkpoints and decides; all ranks then load the same folder into `state`. A

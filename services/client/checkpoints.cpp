@@ -1,6 +1,12 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/checkpoint/pin.h"
+#include "core/checkpoint/retention.h"
 #include "core/checkpoint/store.h"
 #include "core/config/json.h"
 #include "services/client/format.h"
@@ -48,6 +54,74 @@ config::Json json_row(const Row& row) {
   return json;
 }
 
+// A checkpoint as its manifest and its files' sizes tell it; no file is read.
+struct Listed {
+  fs::path folder;
+  checkpoint::Name name;
+  std::optional<checkpoint::Manifest> manifest;
+  std::string problem;
+  double age_seconds = 0;
+  bool pinned = false;
+
+  std::string state() const {
+    if (!manifest) return "BAD: " + one_line(problem);
+    return pinned ? "complete, being read" : "complete";
+  }
+};
+
+Listed look_at(const fs::path& folder) {
+  Listed row{.folder = folder, .name = checkpoint::parse_folder_name(folder.filename().string()).value()};
+  std::error_code error;
+  const auto written = fs::last_write_time(folder, error);
+  if (!error)
+    row.age_seconds = std::chrono::duration<double>(fs::file_time_type::clock::now() - written).count();
+  row.pinned = checkpoint::pinned(names_in_folder(folder.parent_path())).contains(folder.filename().string());
+  try {
+    row.manifest = checkpoint::check_sizes(folder);
+  } catch (const Error& failure) {
+    row.problem = failure.what();
+  }
+  return row;
+}
+
+std::string table_of(const std::vector<Listed>& rows) {
+  std::string text = fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", "NAME", "STEP", "GEN", "AGE", "MB",
+                                 "VAL_LOSS", "STATE");
+  for (const Listed& row : rows) {
+    const auto loss = row.manifest ? row.manifest->summary.val_loss : std::nullopt;
+    text += fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", row.folder.filename().string(),
+                        row.name.step, row.name.generation, duration_text(row.age_seconds),
+                        row.manifest ? fmt::format("{:.1f}", static_cast<double>(row.manifest->bytes()) / 1e6) : "-",
+                        loss ? fmt::format("{:.6g}", *loss) : "-", row.state());
+  }
+  return text;
+}
+
+config::Json json_of(const Listed& row) {
+  config::Json json = {{"folder", row.folder.string()},
+                       {"step", row.name.step},
+                       {"generation", row.name.generation},
+                       {"age_seconds", row.age_seconds},
+                       {"complete", row.manifest.has_value()},
+                       {"pinned", row.pinned}};
+  if (!row.manifest) {
+    json["problem"] = row.problem;
+    return json;
+  }
+  json["bytes"] = row.manifest->bytes();
+  if (const auto loss = row.manifest->summary.val_loss) json["val_loss"] = *loss;
+  return json;
+}
+
+// By folder name or step; of several generations of a step the newest.
+fs::path find(const std::vector<fs::path>& all, const std::string& named) {
+  for (const fs::path& folder : all) {
+    const checkpoint::Name name = checkpoint::parse_folder_name(folder.filename().string()).value();
+    if (folder.filename() == named || std::to_string(name.step) == named) return folder;
+  }
+  throw UsageError("there is no checkpoint " + named);
+}
+
 void print_json(const config::Json& json, const Options& options, std::ostream& out) {
   out << (options.output == Output::kJson ? json.dump(2) + "\n" : yaml_text(json));
 }
@@ -66,14 +140,43 @@ fs::path named_folder(const Options& options, const Surroundings& world) {
 }
 
 ExitCode list_checkpoints(const Options& options, const Surroundings& world) {
-  config::Json rows = config::Json::array();
-  for (const fs::path& folder : checkpoints_below(named_folder(options, world))) {
-    const checkpoint::Name name = checkpoint::parse_folder_name(folder.filename().string()).value();
-    if (options.output == Output::kTable) world.out << folder.string() << "  step " << name.step << '\n';
-    rows.push_back({{"folder", folder.string()}, {"step", name.step}, {"generation", name.generation}});
+  std::vector<Listed> rows;
+  for (const fs::path& folder : checkpoints_below(named_folder(options, world)))
+    rows.push_back(look_at(folder));
+  if (options.output == Output::kTable) {
+    world.out << (rows.empty() ? "no checkpoints\n" : table_of(rows)) << std::flush;
+    return kExitOk;
   }
-  if (options.output != Output::kTable) print_json({{"checkpoints", rows}}, options, world.out);
+  config::Json json = config::Json::array();
+  for (const Listed& row : rows) json.push_back(json_of(row));
+  print_json({{"checkpoints", json}}, options, world.out);
   return kExitOk;
+}
+
+ExitCode remove_checkpoints(const Options& options, const Surroundings& world) {
+  const fs::path named = named_folder(options, world);
+  const std::vector<fs::path> all = checkpoints_below(named);
+  std::vector<fs::path> chosen;
+  if (checkpoint::parse_folder_name(named.filename().string())) chosen = all;
+  for (const std::string& name : options.names) chosen.push_back(find(all, name));
+  if (chosen.empty()) throw UsageError("which ones? Name them by step or folder, such as 1200");
+  std::vector<std::string> notes;
+  const auto last = checkpoint::newest_good(chosen.front().parent_path(), notes);
+  bool all_removed = true;
+  for (const fs::path& folder : chosen) {
+    const std::string name = folder.filename().string();
+    if (last && last->folder == folder && !options.force) {
+      all_removed = false;
+      world.err << "mdgenctl: " << name << " is the last good one: it stays (--force removes it)\n";
+    } else if (!checkpoint::remove_checkpoint(folder)) {
+      all_removed = false;
+      world.err << "mdgenctl: " << name << " stays: somebody reads it, or it cannot be removed\n";
+    } else {
+      world.out << "removed " << folder.string() << '\n';
+    }
+  }
+  world.out << std::flush;
+  return all_removed ? kExitOk : kExitFailed;
 }
 
 ExitCode verify_checkpoints(const Options& options, const Surroundings& world) {

@@ -188,8 +188,15 @@ class CommandLine {
       app->add_option("job", options.job, "a job, its run folder, or a checkpoint's folder")->required();
       return app;
     };
-    add_job_verb("list", "name them, the newest first", &list_checkpoints);
+    add_job_verb("ls", "name them, the newest first: step, age, size, validation loss, state",
+                 &list_checkpoints)
+        ->alias("list");
     add_job_verb("verify", "compare every file with its recorded digest", &verify_checkpoints);
+    CLI::App* diff = add_job_verb("diff", "tell which tensors and spec fields of two differ", &diff_checkpoints);
+    diff->add_option("other", options.file, "the other: likewise")->required();
+    CLI::App* rm = add_job_verb("rm", "remove some, but never the last good one", &remove_checkpoints);
+    rm->add_option("names", options.names, "steps or folder names");
+    rm->add_flag("--force", options.force, "the last good one too");
     CLI::App* to_file = add_job_verb(
         "export", "write the newest good one as a Lightning file of the reference", &export_checkpoint);
     to_file->add_option("--out", options.out, "the file to write: NAME.ckpt")->required();

@@ -45,6 +45,8 @@ struct Options {
   std::optional<int> newest;    // ledger show: only so many
   int threads = 4;              // data verify
   std::string weights = "raw";  // checkpoints export: raw or ema
+  std::vector<std::string> names;  // checkpoints rm
+  bool force = false;              // checkpoints rm
 
   std::string split;       // of balance, as the following
   std::vector<int> ranks;  // none: the spec's workers.max
@@ -66,6 +68,12 @@ ExitCode resume(const Options& options, const Surroundings& world);
 ExitCode inject(const Options& options, const Surroundings& world);
 // options.job: a job, a run folder, a folder of checkpoints or one of them.
 ExitCode list_checkpoints(const Options& options, const Surroundings& world);
+// options.names, or options.job where that is one. Refuses the last good one unless options.force; kExitFailed
+// when one stays.
+ExitCode remove_checkpoints(const Options& options, const Surroundings& world);
+// options.job and options.file, each a job, a folder as above or a Lightning file. kExitFailed when they
+// differ.
+ExitCode diff_checkpoints(const Options& options, const Surroundings& world);
 // Reads every byte. kExitFailed when one is bad, or when there is none.
 ExitCode verify_checkpoints(const Options& options, const Surroundings& world);
 // The newest good checkpoint of options.job as a Lightning file.

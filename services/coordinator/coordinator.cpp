@@ -10,6 +10,11 @@
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
+namespace {
+
+constexpr std::chrono::seconds kStoreReminder{60};
+
+}  // namespace
 
 void Coordinator::Deliveries::carry_out() {
   for (const auto& sink : to_flush) sink->flush();
@@ -152,7 +157,7 @@ void Coordinator::post(Errand errand) {
 // Messages whose changes could not be stored are not acknowledged.
 void Coordinator::acknowledge() {
   for (auto& [sink, number] : std::exchange(to_acknowledge_, {})) {
-    if (!store_failing_) answer_taken(sink, number);
+    if (!store_failing_since_) answer_taken(sink, number);
   }
 }
 
@@ -165,7 +170,10 @@ void Coordinator::answer_taken(const std::shared_ptr<AgentSink>& sink, std::uint
 
 void Coordinator::commit(bool all) {
   engine_.save(*store_, now(), all);
-  store_failing_ = false;
+  if (const auto since = std::exchange(store_failing_since_, std::nullopt)) {
+    spdlog::info("the store can be written again, after {:.0f} s",
+                 std::chrono::duration<double>(clock_.steady() - *since).count());
+  }
   for (Output& output : engine_.take_outputs()) deliver(output);
   changed_.notify_all();
 }
@@ -174,9 +182,18 @@ void Coordinator::try_commit() noexcept {
   try {
     commit();
   } catch (const std::exception& error) {
-    if (!std::exchange(store_failing_, true))
-      spdlog::error("nothing is announced until it is stored: {}", error.what());
+    store_failed(error.what());
   }
+}
+
+// Told at once, and again while it lasts.
+void Coordinator::store_failed(const char* reason) {
+  const Clock::Steady now = clock_.steady();
+  const bool first = !store_failing_since_;
+  if (first) store_failing_since_ = now;
+  if (!first && now - store_failing_told_ < kStoreReminder) return;
+  store_failing_told_ = now;
+  spdlog::error("nothing is announced until it is stored; training goes on: {}", reason);
 }
 
 void Coordinator::deliver(Output& output) {

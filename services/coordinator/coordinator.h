@@ -123,6 +123,7 @@ class Coordinator {
 
   void commit(bool all = false);  // stores (all: progress too that is not due yet), then delivers; mutex held
   void try_commit() noexcept;
+  void store_failed(const char* reason);
   void deliver(Output& output);
   void engine_loop();
   void run(const std::vector<Errand>& errands, bool tick);
@@ -148,7 +149,8 @@ class Coordinator {
   std::condition_variable changed_;  // for callers that wait: jobs or workers have changed
   std::condition_variable to_build_changed_;
   bool stopping_ = false;
-  bool store_failing_ = false;
+  std::optional<Clock::Steady> store_failing_since_;
+  Clock::Steady store_failing_told_{};
   Engine engine_;
   Deliveries deliveries_;
   Sinks sinks_;

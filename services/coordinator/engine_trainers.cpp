@@ -83,9 +83,7 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
 }
 
 void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
-  if (!report.verified() || report.step() < record.job.checkpoint_step()) return;
-  record.job.set_checkpoint(report.folder());
-  record.job.set_checkpoint_step(report.step());
+  record_checkpoint(record.job, report);
   record.mark(JobRecord::Unsaved::kState);
 }
 

@@ -6,6 +6,14 @@ namespace mdgen::coordinator {
 namespace {
 
 const std::string kBadSample = "left out: ";
+const std::string kCheckpoint = "no checkpoint: ";
+
+void drop_warnings(v1::Job& job, const std::string& head) {
+  auto& warnings = *job.mutable_warnings();
+  const auto kept = std::remove_if(warnings.begin(), warnings.end(),
+                                   [&](const std::string& text) { return text.starts_with(head); });
+  warnings.erase(kept, warnings.end());
+}
 
 }  // namespace
 
@@ -42,6 +50,16 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
     if (told || entries >= kMostBadEntries) continue;
     job.add_warnings(head + "(virtual sample " + std::to_string(sample.virtual_sample()) + ", " + where +
                      "): " + sample.reason());
+  }
+}
+
+void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report) {
+  drop_warnings(job, kCheckpoint);
+  if (!report.verified()) {
+    job.add_warnings(kCheckpoint + report.problem());
+  } else if (report.step() >= job.checkpoint_step()) {
+    job.set_checkpoint(report.folder());
+    job.set_checkpoint_step(report.step());
   }
 }
 

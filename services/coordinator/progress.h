@@ -34,4 +34,7 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
 // Writes a report into what people see: step, epoch, loss, first loss, tokens/s, ETA, bad samples.
 void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report);
 
+// The newest verified checkpoint. One that failed is a warning until a later one succeeds.
+void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report);
+
 }  // namespace mdgen::coordinator

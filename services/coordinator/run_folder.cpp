@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/checkpoint/store.h"
+#include "core/checkpoint/temporary.h"
 #include "core/config/json.h"
 #include "core/config/spec.h"
 #include "core/data/manifest_file.h"
@@ -67,11 +68,8 @@ FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::pa
   if (!allowed)
     throw Error(ErrorCode::kInvalidArgument, "work_dir: run folder " + facts.folder.string() +
                                                  " lies outside this coordinator's run roots");
-  for (const fs::path& checkpoint : checkpoint::list(facts.folder / "checkpoints")) {
-    facts.has_checkpoints = true;
-    const auto name = checkpoint::parse_folder_name(checkpoint.filename().string());
-    if (name) facts.last_generation = std::max(facts.last_generation, name->generation);
-  }
+  facts.has_checkpoints = !checkpoint::list(facts.folder / "checkpoints").empty();
+  facts.last_generation = checkpoint::last_generation(facts.folder / "checkpoints");
   for (const std::string& name : names_in(facts.folder / "logs"))
     if (const auto log = parse_log_name(name))
       facts.last_attempt = std::max(facts.last_attempt, log->attempt);

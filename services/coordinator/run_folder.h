@@ -17,7 +17,7 @@ struct FolderFacts {
   std::filesystem::path folder;      // absolute, links resolved
   bool used = false;                 // somebody trained there
   bool has_checkpoints = false;      // by name; nothing is opened
-  std::int64_t last_generation = 0;  // of the checkpoints
+  std::int64_t last_generation = 0;  // of the checkpoints, those that were never finished too
   int last_attempt = 0;              // of the logs
 };
 

@@ -1,8 +1,23 @@
 #include "services/coordinator/sqlite.h"
 
+#include <cstring>
+
 #include "core/base/error.h"
 
 namespace mdgen::coordinator {
+namespace {
+
+std::string system_text(int reason) {
+  return reason == 0 ? std::string() : std::string(" (") + std::strerror(reason) + ")";
+}
+
+}  // namespace
+
+std::string damage_text(const std::filesystem::path& file, const std::string& reason) {
+  return file.string() + " is damaged (" + reason +
+         ") and is not used. Put a backup in its place, or move it and its -wal away: a job that is "
+         "submitted with resume: require then goes on from its run folder, ledger included";
+}
 
 Database::Database(const std::filesystem::path& file) : file_(file), handle_(nullptr, &sqlite3_close_v2) {
   sqlite3* handle = nullptr;
@@ -14,10 +29,30 @@ Database::Database(const std::filesystem::path& file) : file_(file), handle_(nul
 
 void Database::fail(const std::string& what) const {
   const char* reason = handle_ ? sqlite3_errmsg(handle_.get()) : "out of memory";
-  const int status = handle_ ? sqlite3_errcode(handle_.get()) : SQLITE_NOMEM;
-  if (status == SQLITE_BUSY)
-    throw Error(ErrorCode::kFailedPrecondition, file_.string() + " is in use by another coordinator");
-  throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason);
+  const int status = handle_ ? sqlite3_extended_errcode(handle_.get()) : SQLITE_NOMEM;
+  const int system = handle_ ? sqlite3_system_errno(handle_.get()) : 0;
+  const std::string folder = file_.parent_path().string();
+  switch (status & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw Error(ErrorCode::kFailedPrecondition, file_.string() + " is in use by another coordinator");
+    case SQLITE_ERROR:  // the programs' own statements are right: then the schema is not
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      throw Error(ErrorCode::kDataLoss, damage_text(file_, reason));
+    case SQLITE_FULL:
+      throw Error(ErrorCode::kUnavailable, file_.string() + ": the disk or its quota is full: make room in " +
+                                               folder);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+      throw Error(ErrorCode::kFailedPrecondition, file_.string() + ": " + reason + system_text(system) +
+                                                      ": state_dir must be a folder that can be written");
+    case SQLITE_IOERR:
+      throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason + system_text(system));
+    default:
+      throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason);
+  }
 }
 
 void Database::run(const std::string& sql) {

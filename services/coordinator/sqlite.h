@@ -13,9 +13,14 @@ namespace mdgen::coordinator {
 
 class Statement;
 
+// What to do about a database that cannot be trusted.
+std::string damage_text(const std::filesystem::path& file, const std::string& reason);
+
+// Everything here throws Error with the file's name and SQLite's reason: kDataLoss when the file is damaged,
+// kFailedPrecondition when it is in use or cannot be written at all, kUnavailable for what may pass (a full
+// disk). A change that failed has not happened.
 class Database {
  public:
-  // Throws Error(kUnavailable) with the file's name and SQLite's reason, as everything here.
   explicit Database(const std::filesystem::path& file);
 
   void run(const std::string& sql);

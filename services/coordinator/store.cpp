@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS ledger (
   from_step INTEGER NOT NULL, to_step INTEGER NOT NULL, cause TEXT NOT NULL,
   skipped_samples TEXT NOT NULL DEFAULT '', bad_samples TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (job_id, sequence)) STRICT;
+CREATE TABLE IF NOT EXISTS digests (what TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
 )";
 
 // What kinds are called in the table: START is 0.
@@ -65,7 +66,13 @@ std::filesystem::path prepared(const std::filesystem::path& state_dir) {
   if (error)
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + ": " + error.message());
   check_state_folder(state_dir);
-  return state_dir / "coordinator.db";
+  const std::filesystem::path file = state_dir / "coordinator.db";
+  const std::filesystem::path log = file.string() + "-wal";
+  // SQLite would take it for a new one and throw the log away.
+  if (std::filesystem::exists(file, error) && std::filesystem::file_size(file, error) == 0 &&
+      std::filesystem::exists(log, error) && std::filesystem::file_size(log, error) > 0)
+    throw Error(ErrorCode::kDataLoss, damage_text(file, "it is empty, and its -wal is not"));
+  return file;
 }
 
 }  // namespace
@@ -93,16 +100,19 @@ void check_state_folder(const std::filesystem::path& folder) {
                                                     ", whose locks cannot be trusted: choose a local disk");
 }
 
-Store::Store(const std::filesystem::path& state_dir) : database_(prepared(state_dir)) {
+Store::Store(const std::filesystem::path& state_dir)
+    : file_(prepared(state_dir)), database_(file_), check_(database_, file_) {
   database_.run("PRAGMA locking_mode=EXCLUSIVE");
   database_.run("PRAGMA journal_mode=WAL");
   database_.run("PRAGMA synchronous=FULL");
   database_.run("PRAGMA foreign_keys=ON");
+  check_.structure();
   Transaction transaction(database_);
   database_.run(kSchema);
   database_.run("INSERT OR IGNORE INTO meta VALUES ('schema_version', " + std::to_string(kSchemaVersion) +
                 "), ('epoch', 0)");
   std::int64_t version = database_.number("SELECT value FROM meta WHERE key = 'schema_version'");
+  if (version != kSchemaVersion) check_.forget_all();
   if (version == 1) {  // it did not name the samples of skipped steps
     database_.run("ALTER TABLE ledger ADD COLUMN skipped_samples TEXT NOT NULL DEFAULT ''");
     database_.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
@@ -142,7 +152,8 @@ std::vector<JobRecord> Store::load() {
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
     const std::string id = rows.text();
-    if (!record.job.ParseFromString(rows.text()))
+    const std::string job = rows.text();
+    if (!record.job.ParseFromString(job))
       throw Error(ErrorCode::kDataLoss, "the store holds a job that cannot be read: " + id);
     record.request_id = rows.text();
     record.desired.goal = static_cast<Desired::Goal>(rows.number());
@@ -156,9 +167,12 @@ std::vector<JobRecord> Store::load() {
     record.restart_cause = rows.text();
     record.poison.step = rows.number();
     record.poison.times = static_cast<int>(rows.number());
+    if (id != record.id()) check_.damaged("the row of job " + record.id() + " is named " + id);
+    check_.compare(job_name(id), row_bytes(record, job));
     if (is_final(record.state())) continue;
     load_generation(record);
     record.ledger = ledger::Writer(ledger::position_of(ledger(id, 0, -1)));
+    check_.require_unknown(ledger_name(id, record.ledger.next_sequence()));
   }
   return records;
 }
@@ -175,7 +189,7 @@ void Store::load_generation(JobRecord& record) {
   Statement newest = database_.prepare(
       "SELECT number, open, concluded FROM generations WHERE job_id = ? ORDER BY number DESC LIMIT 1");
   newest.bind(record.id());
-  if (!newest.step()) return;
+  if (!newest.step()) return check_.require_unknown(generation_name(record.id(), record.last_generation));
   Generation generation;
   generation.number = newest.number();
   generation.open = newest.number() != 0;
@@ -194,6 +208,7 @@ void Store::load_generation(JobRecord& record) {
     member.device = members.text();
     member.attempt = static_cast<int>(members.number());
   }
+  check_.compare(generation_name(record.id(), generation.number), row_bytes(generation));
   record.generation = std::move(generation);
 }
 
@@ -203,8 +218,10 @@ void Store::save(const std::vector<const JobRecord*>& records) {
     save_job(*record);
     if (record->manifest_unsaved) {
       Statement manifest = database_.prepare("INSERT OR REPLACE INTO manifests VALUES (?, ?)");
-      manifest.bind(record->id()).bind_blob(record->manifest.SerializeAsString());
+      const std::string bytes = record->manifest.SerializeAsString();
+      manifest.bind(record->id()).bind_blob(bytes);
       manifest.execute();
+      check_.keep(manifest_name(record->id()), bytes);
     }
     if (record->generation_unsaved) save_generation(*record);
     save_ledger(*record);
@@ -218,7 +235,8 @@ void Store::save_job(const JobRecord& record) {
       "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, "
       "grace_seconds = ?5, plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, "
       "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14");
-  row.bind(record.id()).bind(record.request_id).bind_blob(record.job.SerializeAsString());
+  const std::string job = record.job.SerializeAsString();
+  row.bind(record.id()).bind(record.request_id).bind_blob(job);
   row.bind(static_cast<std::int64_t>(record.desired.goal))
       .bind(record.desired.grace.count())
       .bind(record.plan_digest);
@@ -226,6 +244,7 @@ void Store::save_job(const JobRecord& record) {
   row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
   row.bind(record.poison.step).bind(record.poison.times);
   row.execute();
+  check_.keep(job_name(record.id()), row_bytes(record, job));
 }
 
 void Store::save_generation(const JobRecord& record) {
@@ -234,6 +253,7 @@ void Store::save_generation(const JobRecord& record) {
   row.bind(record.id()).bind(generation.number).bind(generation.open ? 1 : 0);
   row.bind(generation.concluded ? 1 : 0);
   row.execute();
+  check_.keep(generation_name(record.id(), generation.number), row_bytes(generation));
   Statement stored = database_.prepare("SELECT COUNT(*) FROM members WHERE job_id = ? AND generation = ?");
   stored.bind(record.id()).bind(generation.number);
   if (stored.step() && stored.number() == static_cast<std::int64_t>(generation.members.size())) return;
@@ -256,6 +276,7 @@ void Store::save_ledger(const JobRecord& record) {
     row.bind(entry.from()).bind(entry.to()).bind(entry.cause());
     row.bind(names_text(entry, v1::LEDGER_KIND_SKIPPED)).bind(names_text(entry, v1::LEDGER_KIND_BAD_SAMPLES));
     row.execute();
+    check_.keep(ledger_name(record.id(), entry.sequence()), entry.SerializeAsString());
   }
 }
 
@@ -283,6 +304,7 @@ ledger::Records Store::ledger(const std::string& job_id, std::int64_t first_sequ
     record.set_cause(rows.text());
     const std::string skipped = rows.text();
     *record.mutable_named() = names_of(skipped, rows.text());
+    check_.compare(ledger_name(job_id, record.sequence()), record.SerializeAsString());
   }
   return records;
 }
@@ -291,7 +313,13 @@ v1::JobManifest Store::manifest(const std::string& job_id) {
   v1::JobManifest manifest;
   Statement row = database_.prepare("SELECT manifest FROM manifests WHERE job_id = ?");
   row.bind(job_id);
-  if (row.step() && !manifest.ParseFromString(row.text()))
+  if (!row.step()) {
+    check_.require_unknown(manifest_name(job_id));
+    return manifest;
+  }
+  const std::string bytes = row.text();
+  check_.compare(manifest_name(job_id), bytes);
+  if (!manifest.ParseFromString(bytes))
     throw Error(ErrorCode::kDataLoss, "the store holds a manifest of job " + job_id + " that cannot be read");
   return manifest;
 }

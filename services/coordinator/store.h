@@ -8,6 +8,7 @@
 
 #include "services/coordinator/engine.h"
 #include "services/coordinator/sqlite.h"
+#include "services/coordinator/store_check.h"
 
 namespace mdgen::coordinator {
 
@@ -21,7 +22,8 @@ void check_state_folder(const std::filesystem::path& folder);
 class Store : public JobStore {
  public:
   // Opens state_dir/coordinator.db, creating both as needed, and raises the epoch. Throws
-  // Error(kFailedPrecondition) when another coordinator has it open or a newer version wrote it.
+  // Error(kFailedPrecondition) when another coordinator has it open, a newer version wrote it or it cannot be
+  // written, Error(kDataLoss) when it is damaged.
   explicit Store(const std::filesystem::path& state_dir);
 
   std::int64_t epoch() const { return epoch_; }  // counts the starts
@@ -36,7 +38,9 @@ class Store : public JobStore {
   void save_ledger(const JobRecord& record);
   void load_generation(JobRecord& record);
 
+  std::filesystem::path file_;
   Database database_;
+  StoreCheck check_;
   std::int64_t epoch_ = 0;
 };
 

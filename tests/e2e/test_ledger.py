@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -136,8 +137,22 @@ def test_another_job_goes_on_where_a_cancelled_one_stopped(service, data):
     at = ended(service, job, "CANCELLED")["step"]
     assert_whole(service, job, at)
     again = ended(service, submit(service, data, "resumed", 200, "--resume", "require"))
-    assert_whole(service, again["id"], 200 - at)
+    assert_whole(service, again["id"], 200, samples=800)
     assert_whole(service, again["run_folder"], 200, samples=800)
+    assert_whole(service, job, at)
+
+
+def test_a_coordinator_that_knows_nothing_takes_the_ledger_from_the_run_folder(tmp_path, data):
+    with Service(tmp_path, workers=2) as service:
+        job = submit(service, data, "adopted", 200)
+        service.wait(job, condition=lambda status: status["step"] >= 20)
+        assert service.ctl("cancel", job).returncode == 0
+        stopped = ended(service, job, "CANCELLED")
+    shutil.rmtree(tmp_path / "state")
+    with Service(tmp_path, workers=2) as service:
+        again = ended(service, submit(service, data, "adopted", 200, "--resume", "require"))
+        assert again["generation"] > stopped["generation"]
+        assert_whole(service, again["id"], 200, samples=800)
 
 
 def test_a_killed_coordinator_loses_no_step_however_long_it_is_away(tmp_path, data):

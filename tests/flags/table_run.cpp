@@ -77,6 +77,16 @@ std::vector<Effect> checkpoint_effects() {
        {"checkpoints kept", "checkpoints written"},
        "checkpoints after every second step as well"},
       {"checkpoint.keep_last", "1", {"checkpoints kept"}, "older checkpoints are removed"},
+      {"checkpoint.keep_every",
+       "2",
+       {"checkpoints kept"},
+       "every second step's checkpoint stays as well",
+       {"every_steps=1", "keep_last=1"}},
+      {"checkpoint.keep_best",
+       "8",
+       {"checkpoints kept"},
+       "the checkpoints of the lowest validation losses stay as well",
+       {"keep_last=1"}},
   };
 }
 

@@ -118,6 +118,28 @@ TEST(LedgerWriter, AlsoWhenTheGenerationHadRolledBackAndWasCutByARestart) {
   EXPECT_EQ(ours.verdict().summary(), "ledger: steps=6 samples=24 repeats=0 gaps=0 rollbacks=1 OK");
 }
 
+// A coordinator that has lost its store, or another job in the same run folder.
+TEST(LedgerWriter, AnEmptyLedgerTakesOverTheCheckpoints) {
+  SmallRun theirs;
+  theirs.steps(1, 2);
+  theirs.begin(2, 1, "TrainerKilled");
+  theirs.steps(2, 4);
+  theirs.collect();
+  Writer writer;
+  EXPECT_EQ(writer.begin(7, 2, theirs.planned().digest(), 4, "step-4", theirs.records), 0);
+  writer.step(theirs.report(5));
+  writer.step(theirs.report(6));
+  EXPECT_EQ(writer.last_step(), 6);
+  EXPECT_EQ(verify(writer.pending(), theirs.spec, theirs.manifest, 6).summary(),
+            "ledger: steps=6 samples=24 repeats=0 gaps=0 rollbacks=1 OK");
+  EXPECT_EQ(writer.pending().back().generation(), 7);
+
+  Writer other;
+  other.begin(7, 2, theirs.planned().digest(), 3, "step-3", theirs.records);
+  ASSERT_EQ(other.pending().size(), 1U) << "one that does not end where the job begins says nothing of it";
+  EXPECT_EQ(other.pending()[0].kind(), v1::LEDGER_KIND_START);
+}
+
 TEST(LedgerWriter, ACheckpointWithoutALedgerLeavesAGap) {
   SmallRun run;
   run.steps(1, 2);

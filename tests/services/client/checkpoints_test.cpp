@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "core/base/files.h"
+#include "core/checkpoint/pin.h"
 #include "core/checkpoint/store.h"
 #include "core/config/json.h"
 #include "fake_world.h"
@@ -21,10 +22,13 @@ struct Checkpoints : ::testing::Test {
   FakeWorld fake;
 
   Checkpoints() {
-    for (const std::int64_t step : {10, 20})
-      checkpoint::publish(run / "checkpoints", {step, 1}, {step, 0, 0, "s", "p"}, [](const auto& folder) {
+    for (const std::int64_t step : {10, 20}) {
+      checkpoint::Summary summary{step, 0, 0, "s", "p"};
+      if (step == 10) summary.val_loss = 0.125;
+      checkpoint::publish(run / "checkpoints", {step, 1}, summary, [](const auto& folder) {
         write_file_synced(folder / "model.safetensors", "weights");
       });
+    }
     fake.api.on_get = [this](const std::string& id) {
       v1::Job job;
       job.set_id(id);
@@ -79,13 +83,51 @@ TEST_F(Checkpoints, NothingToVerifyIsNoSuccess) {
   EXPECT_THAT(fake.err.str(), HasSubstr(run.path().string() + " is not on this machine"));
 }
 
-TEST_F(Checkpoints, List) {
-  EXPECT_EQ(fake.run({"checkpoints", "list", "j1"}), 0);
-  EXPECT_THAT(fake.out.str(),
-              AllOf(HasSubstr("step-000000020-g0001  step 20\n"), EndsWith("g0001  step 10\n")));
+TEST_F(Checkpoints, Ls) {
+  EXPECT_EQ(fake.run({"checkpoints", "ls", "j1"}), 0);
+  EXPECT_THAT(fake.out.str(), ::testing::MatchesRegex(
+                                  "NAME +STEP +GEN +AGE +MB +VAL_LOSS +STATE\n"
+                                  "step-000000020-g0001 +20 +1 +[0-9]+s +0.0 +- +complete\n"
+                                  "step-000000010-g0001 +10 +1 +[0-9]+s +0.0 +0.125 +complete\n"));
   fake.out.str("");
   EXPECT_EQ(fake.run({"checkpoints", "list", "j1", "-o", "json"}), 0);
-  EXPECT_EQ(config::Json::parse(fake.out.str())["checkpoints"][1]["step"], 10);
+  const config::Json json = config::Json::parse(fake.out.str())["checkpoints"][1];
+  EXPECT_EQ(json["step"], 10);
+  EXPECT_EQ(json["val_loss"], 0.125);
+  EXPECT_EQ(json["bytes"], 7);
+}
+
+TEST_F(Checkpoints, LsTellsWhatIsBadOrBeingRead) {
+  std::filesystem::remove(run / "checkpoints" / "step-000000010-g0001" / "model.safetensors");
+  const checkpoint::Pin pin(run / "checkpoints" / "step-000000020-g0001");
+  EXPECT_EQ(fake.run({"checkpoints", "ls", run.path().string()}), 0);
+  EXPECT_THAT(fake.out.str(), AllOf(HasSubstr("complete, being read\n"), HasSubstr("BAD: "),
+                                    HasSubstr("model.safetensors is missing")));
+}
+
+TEST_F(Checkpoints, RmRefusesTheLastGoodOne) {
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "20"}), 1);
+  EXPECT_THAT(fake.err.str(), HasSubstr("step-000000020-g0001 is the last good one"));
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "step-000000010-g0001"}), 0);
+  EXPECT_THAT(fake.out.str(), HasSubstr("removed "));
+  EXPECT_EQ(checkpoint::list(run / "checkpoints").size(), 1U);
+  EXPECT_EQ(fake.run({"checkpoints", "rm", (run / "checkpoints" / "step-000000020-g0001").string()}), 1);
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "20", "--force"}), 0);
+  EXPECT_TRUE(checkpoint::list(run / "checkpoints").empty());
+}
+
+TEST_F(Checkpoints, RmOfADamagedNewerOneIsAllowed_TheGoodOneIsTheLast) {
+  std::ofstream(run / "checkpoints" / "step-000000020-g0001" / "model.safetensors") << "weightz";
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "10"}), 1);
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "20"}), 0);
+}
+
+TEST_F(Checkpoints, RmLeavesWhatSomebodyReads) {
+  const checkpoint::Pin pin(run / "checkpoints" / "step-000000010-g0001");
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "10"}), 1);
+  EXPECT_EQ(checkpoint::list(run / "checkpoints").size(), 2U);
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1"}), 2);
+  EXPECT_EQ(fake.run({"checkpoints", "rm", "j1", "99"}), 2);
 }
 
 TEST_F(Checkpoints, AFolderThatIsNotThereIsAUsageError) {

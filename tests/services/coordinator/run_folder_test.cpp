@@ -42,13 +42,13 @@ TEST(RunFolder, ANewOneHasNothing) {
 TEST(RunFolder, KnowsWhatAnEarlierJobLeft) {
   testing::TempDir root;
   fs::create_directories(root / "run/checkpoints/step-000000100-g0003");
-  fs::create_directories(root / "run/checkpoints/.tmp-step-000000200-g0009");
+  fs::create_directories(root / "run/checkpoints/.tmp-g0009-step-000000200-g0009-abcdefgh");
   touch(root / "run/logs/rank-0.attempt-2.log");
   touch(root / "run/logs/rank-1.attempt-5.log");
   const FolderFacts facts = inspect_run_folder(spec_in(root.path(), "run"), {});
   EXPECT_TRUE(facts.used);
   EXPECT_TRUE(facts.has_checkpoints);
-  EXPECT_EQ(facts.last_generation, 3);
+  EXPECT_EQ(facts.last_generation, 9) << "it began to write";
   EXPECT_EQ(facts.last_attempt, 5);
 }
 
