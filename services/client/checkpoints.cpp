@@ -58,8 +58,8 @@ config::Json json_row(const Row& row) {
 struct Listed {
   fs::path folder;
   checkpoint::Name name;
-  std::optional<checkpoint::Manifest> manifest;
-  std::string problem;
+  std::optional<checkpoint::Manifest> manifest{};
+  std::string problem{};
   double age_seconds = 0;
   bool pinned = false;
 
