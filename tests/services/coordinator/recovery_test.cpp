@@ -91,9 +91,9 @@ TEST(Recovery, AStepThatKillsThreeTimesIsPoisonAndNamed) {
   EXPECT_THAT(world.job(id).message(), HasSubstr("virtual sample 7 (4ake_A) of step 10"));
 }
 
-TEST(Recovery, GivesUpAfterTenRestartsWithoutProgress) {
+TEST(Recovery, GivesUpAfterFiveRestartsWithoutProgress) {
   Running run(2);
-  for (int restart = 1; restart <= 10; ++restart) {
+  for (int restart = 1; restart <= 5; ++restart) {
     run.left(run.a, 10, "CollectiveFailed");
     run.left(run.b, 10, "CollectiveFailed");
     run.pass_with_beats(seconds(61));
@@ -110,7 +110,7 @@ TEST(Recovery, GivesUpAfterTenRestartsWithoutProgress) {
   run.exit(run.a, 0);
   run.exit(run.b, 0);
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_FAILED);
-  EXPECT_THAT(run.job(run.id).message(), HasSubstr("10 restarts without progress"));
+  EXPECT_THAT(run.job(run.id).message(), HasSubstr("5 restarts without progress"));
   EXPECT_EQ(run.job(run.id).checkpoint_step(), 10);
 }
 
