@@ -39,7 +39,9 @@ TEST_P(OverflowTest, IsSkippedByAllRanks_HalvesTheScale_AndIsNoFault) {
     const SystemClock clock;
     RunState state(spec_, at::kCPU);
     LoopState loop;
-    Stepper stepper(spec_, assignment.manifest().train(), state, loop, collective, at::kCPU, clock);
+    FaultPoints no_faults;
+    Stepper stepper(spec_, assignment.manifest().train(), state, loop, collective, at::kCPU, clock,
+                    no_faults);
     StepFeed feed(plan, dataset,
                   {.rank = collective.rank(),
                    .world_size = ranks,
