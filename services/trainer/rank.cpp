@@ -64,6 +64,7 @@ class Rank {
   train::SessionEnd train_in_group(const v1::Assignment& assignment, Clock::Steady received);
   RankEnd stopped(const v1::StopOrder& order);
   RankEnd hold_expired();
+  v1::FinishReport ended(const v1::LeftReport& left);
   void wait(const v1::LeftReport& report);
 
   Agent& agent_;
@@ -89,6 +90,7 @@ std::optional<v1::FinishReport> Rank::serve(const v1::Assignment& assignment, Cl
   }
   const train::SessionEnd end = train_in_group(assignment, received);
   if (end.finished || lease_expired_) return end.finished;
+  if (assignment.spec().backend() == "mpi") return ended(end.left);
   wait(end.left);
   return std::nullopt;
 }
@@ -102,6 +104,7 @@ train::SessionEnd Rank::train_in_group(const v1::Assignment& assignment, Clock::
                            .bind_address = assignment.bind_address(),
                            .forming_timeout = forming_timeout(assignment.spec()),
                            .device = at::Device(assignment.device()),
+                           .cancelled = [this] { return agent_.control().abandoned.load(); },
                            .backend = assignment.spec().backend()});
     const double seconds = std::chrono::duration<double>(clock_.steady() - received).count();
     const Breaker breaker(agent_, [&group](const std::string& reason) { group->abort(reason); });
@@ -116,6 +119,16 @@ train::SessionEnd Rank::train_in_group(const v1::Assignment& assignment, Clock::
     lease_expired_ = true;
     return {};
   }
+}
+
+// MPI starts once in a process, so that this one can join no other group.
+v1::FinishReport Rank::ended(const v1::LeftReport& left) {
+  if (!left.agreed()) throw train::RunFailure(ErrorCode::kUnavailable, left.reason(), left.message());
+  if (rank_ == 0 && !left.checkpointed()) session_->save();
+  v1::FinishReport report;
+  report.set_outcome(v1::OUTCOME_STOPPED);
+  report.set_steps_applied(left.applied());
+  return report;
 }
 
 void Rank::wait(const v1::LeftReport& report) {

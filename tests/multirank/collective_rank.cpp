@@ -9,7 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/comm/collective.h"
-#include "tests/multirank/file_exchange.h"
+#include "tests/support/file_exchange.h"
 
 namespace {
 

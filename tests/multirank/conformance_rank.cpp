@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "core/comm/collective.h"
-#include "tests/multirank/file_exchange.h"
 #include "tests/support/conformance.h"
+#include "tests/support/file_exchange.h"
 
 namespace {
 

@@ -46,8 +46,8 @@ class StrictTraining : public ::testing::Test {
     std::vector<std::string> lines;
     for (nlohmann::json line : mdgen::testing::lines_of(spec)) {
       for (auto entry = line.begin(); entry != line.end();) {
-        const bool of_a_clock = entry.key().ends_with("dur") || entry.key() == "seconds" ||
-                                entry.key() == "tokens_per_second";
+        const bool of_a_clock =
+            entry.key().ends_with("dur") || entry.key() == "seconds" || entry.key() == "tokens_per_second";
         entry = of_a_clock ? line.erase(entry) : std::next(entry);
       }
       lines.push_back(line.dump());
@@ -80,8 +80,15 @@ class StrictTraining : public ::testing::Test {
 
 TEST_F(StrictTraining, AnyNumberOfRanks_GivesTheSameBits) {
   expect_same_bits("plain", {},
-                   {{"local", 2}, {"local", 3}, {"local", 4}, {"local", 5}, {"local", 6}, {"local", 7},
-                    {"local", 9}, {"gloo", 2}, {"gloo", 3}});
+                   {{"local", 2},
+                    {"local", 3},
+                    {"local", 4},
+                    {"local", 5},
+                    {"local", 6},
+                    {"local", 7},
+                    {"local", 9},
+                    {"gloo", 2},
+                    {"gloo", 3}});
 }
 
 TEST_F(StrictTraining, EveryPrecision_GivesTheSameBits) {
