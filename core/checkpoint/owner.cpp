@@ -38,7 +38,7 @@ std::optional<unsigned long long> start_of(long pid) {
   }
   std::string_view rest = stat;
   rest.remove_prefix(std::min(rest.size(), rest.rfind(')') + 1));
-  for (int field = 2; field < 22 && !rest.empty(); ++field) {
+  for (int field = 3; field < 22 && !rest.empty(); ++field) {
     rest.remove_prefix(std::min(rest.size(), rest.find(' ', 1)));
   }
   unsigned long long started = 0;

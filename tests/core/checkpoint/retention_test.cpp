@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -226,6 +227,16 @@ TEST(OwnerTest, ToldByProcessNumberAndStart) {
   EXPECT_EQ(life_of(other), Life::kUnknown);
   for (const char* text : {"", "x", "12345678.1", "12345678.x.1", "12345678.-1.1", "1234567.1.1", "12345678.1.1x"})
     EXPECT_FALSE(owner_from_text(text)) << text;
+}
+
+TEST(OwnerTest, StaysTheSameWhileTheProcessGrows) {
+  const Owner me = this_process();
+  constexpr std::size_t kBytes = std::size_t{256} << 20U;
+  void* const more = ::mmap(nullptr, kBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(more, MAP_FAILED);
+  EXPECT_EQ(life_of(me), Life::kAlive);
+  EXPECT_EQ(this_process(), me);
+  ::munmap(more, kBytes);
 }
 
 TEST_F(RetentionTest, SweepsWhatDeadProcessesLeft_WhateverTheirGeneration) {
