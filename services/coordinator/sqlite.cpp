@@ -25,6 +25,9 @@ Database::Database(const std::filesystem::path& file) : file_(file), handle_(nul
       file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   handle_.reset(handle);
   if (status != SQLITE_OK) fail("open");
+  if (sqlite3_db_readonly(handle, "main") != 0)  // SQLite would read on
+    throw Error(ErrorCode::kFailedPrecondition,
+                file_.string() + " cannot be written: state_dir must be a folder that can be written");
 }
 
 void Database::fail(const std::string& what) const {
@@ -41,15 +44,16 @@ void Database::fail(const std::string& what) const {
     case SQLITE_NOTADB:
       throw Error(ErrorCode::kDataLoss, damage_text(file_, reason));
     case SQLITE_FULL:
-      throw Error(ErrorCode::kUnavailable, file_.string() + ": the disk or its quota is full: make room in " +
-                                               folder);
+      throw Error(ErrorCode::kUnavailable,
+                  file_.string() + ": the disk or its quota is full: make room in " + folder);
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
       throw Error(ErrorCode::kFailedPrecondition, file_.string() + ": " + reason + system_text(system) +
                                                       ": state_dir must be a folder that can be written");
     case SQLITE_IOERR:
-      throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason + system_text(system));
+      throw Error(ErrorCode::kUnavailable,
+                  file_.string() + ": " + what + ": " + reason + system_text(system));
     default:
       throw Error(ErrorCode::kUnavailable, file_.string() + ": " + what + ": " + reason);
   }

@@ -18,7 +18,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-// Eight steps in four epochs, with a checkpoint after each step.
+// Eight steps in four epochs, with a checkpoint after each step, none of which may make room.
 class FullDiskTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -28,11 +28,14 @@ class FullDiskTest : public ::testing::Test {
         {.lengths = {7, 11}, .frames = 8, .replicas = 3, .dtype = "<f2", .suffix = {}, .seed = 3});
   }
   v1::JobSpec spec(const std::string& name) {
-    v1::JobSpec spec = mdgen::testing::tiny_spec(*data_, disk_.path(), {"name=" + name, "every_steps=1"});
+    v1::JobSpec spec =
+        mdgen::testing::tiny_spec(*data_, disk_.path(), {"name=" + name, "every_steps=1", "keep_every=1"});
     spec.mutable_recovery()->set_hold_for_seconds(0);
     return spec;
   }
-  void fill() { write_file_synced(filler_, std::string(static_cast<std::size_t>(free_bytes(disk_.path())), 'x')); }
+  void fill() {
+    write_file_synced(filler_, std::string(static_cast<std::size_t>(free_bytes(disk_.path())), 'x'));
+  }
   std::size_t lines(const std::string& name) const {
     const std::string text = read_file(disk_ / name / "metrics.jsonl");
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -46,10 +49,11 @@ class FullDiskTest : public ::testing::Test {
 
 TEST_F(FullDiskTest, TrainingGoesOn_AndCheckpointsComeBackWithTheRoom) {
   const std::size_t whole = (mdgen::testing::run_training(spec("whole")), lines("whole"));
-  const auto result = mdgen::testing::run_training(spec("full"), {.on_step = [&](const v1::StepReport& report) {
-                                                     if (report.step() == 2) fill();
-                                                     if (report.step() == 6) std::filesystem::remove(filler_);
-                                                   }});
+  const auto result =
+      mdgen::testing::run_training(spec("full"), {.on_step = [&](const v1::StepReport& report) {
+                                     if (report.step() == 2) fill();
+                                     if (report.step() == 6) std::filesystem::remove(filler_);
+                                   }});
   EXPECT_EQ(result.finish.outcome(), v1::OUTCOME_COMPLETED);
   ASSERT_THAT(result.observer.checkpoints, SizeIs(8));
   const v1::CheckpointReport& failed = result.observer.checkpoints[4];
