@@ -95,8 +95,9 @@ def test_a_running_job_is_verified_up_to_its_last_step(service, data):
 
 
 def kill_between_checkpoints(service, folder, every):
-    """Ends a trainer where its run has steps to lose: stopped first, so that nothing moves meanwhile."""
-    trainer = [pid for worker in service.workers for pid in trainers_of(worker)][1]
+    """Ends all trainers where their run has steps to lose: one is stopped first, so that nothing moves meanwhile."""
+    trainers = [pid for worker in service.workers for pid in trainers_of(worker)]
+    trainer = trainers[1]
 
     def between():
         os.kill(trainer, signal.SIGSTOP)
@@ -109,10 +110,11 @@ def kill_between_checkpoints(service, folder, every):
         return None
 
     wait_for(between, 60, "a moment between two checkpoints")
-    os.kill(trainer, signal.SIGKILL)
+    for pid in trainers:
+        os.kill(pid, signal.SIGKILL)
 
 
-def test_a_killed_rank_is_a_rollback_and_nothing_is_used_twice(service, data):
+def test_ranks_that_are_all_killed_are_a_rollback_and_nothing_is_used_twice(service, data):
     job = submit(service, data, "killed", 300, "--every_steps", 50, "--ckpt_freq", 1000)
     folder = service.wait(job, condition=lambda status: status["step"] >= 60)["run_folder"]
     kill_between_checkpoints(service, folder, 50)

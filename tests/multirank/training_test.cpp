@@ -143,7 +143,7 @@ TEST_P(TrainingOnRanks, StopVoteOfOneRank_EndsAllAtTheSameStep) {
   }
 }
 
-TEST_P(TrainingOnRanks, OtherInitialWeights_AreRefusedNamingTheRank) {
+TEST_P(TrainingOnRanks, AnotherSeed_IsRefusedNamingTheRank) {
   const Backend backend = GetParam();
   const int odd = backend.world_size - 1;
   const auto thrown = mdgen::testing::run_group(backend, [&](comm::Collective& collective) {
@@ -161,7 +161,7 @@ TEST_P(TrainingOnRanks, OtherInitialWeights_AreRefusedNamingTheRank) {
     texts.emplace_back(mdgen::testing::error_of(error).what());
   }
   EXPECT_THAT(texts, ::testing::Contains(::testing::HasSubstr(
-                         "the state after step 0 differs from rank 0's on rank " + std::to_string(odd))));
+                         "spec or plan differ from rank 0's on rank " + std::to_string(odd))));
 }
 
 TEST_P(TrainingOnRanks, SharesOfAStep_CoverItOnce) {
