@@ -25,6 +25,9 @@ Database::Database(const std::filesystem::path& file) : file_(file), handle_(nul
       file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   handle_.reset(handle);
   if (status != SQLITE_OK) fail("open");
+  if (sqlite3_db_readonly(handle, "main") != 0)  // SQLite would read on
+    throw Error(ErrorCode::kFailedPrecondition,
+                file_.string() + " cannot be written: state_dir must be a folder that can be written");
 }
 
 void Database::fail(const std::string& what) const {

@@ -67,11 +67,13 @@ std::filesystem::path prepared(const std::filesystem::path& state_dir) {
     throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + ": " + error.message());
   check_state_folder(state_dir);
   const std::filesystem::path file = state_dir / "coordinator.db";
-  const std::filesystem::path log = file.string() + "-wal";
-  // SQLite would take it for a new one and throw the log away.
-  if (std::filesystem::exists(file, error) && std::filesystem::file_size(file, error) == 0 &&
-      std::filesystem::exists(log, error) && std::filesystem::file_size(log, error) > 0)
-    throw Error(ErrorCode::kDataLoss, damage_text(file, "it is empty, and its -wal is not"));
+  if (!std::filesystem::exists(file, error)) return file;
+  // SQLite would take these for new ones, and throw the log away.
+  constexpr std::uintmax_t kLeast = 512;
+  const auto bytes = std::filesystem::file_size(file, error);
+  const auto log = std::filesystem::file_size(file.string() + "-wal", error);
+  if ((bytes > 0 && bytes < kLeast) || (bytes == 0 && !error && log > 0))
+    throw Error(ErrorCode::kDataLoss, damage_text(file, "it has " + std::to_string(bytes) + " bytes"));
   return file;
 }
 

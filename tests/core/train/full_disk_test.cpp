@@ -18,7 +18,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-// Eight steps in four epochs, with a checkpoint after each step.
+// Eight steps in four epochs, with a checkpoint after each step, none of which may make room.
 class FullDiskTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -28,7 +28,7 @@ class FullDiskTest : public ::testing::Test {
         {.lengths = {7, 11}, .frames = 8, .replicas = 3, .dtype = "<f2", .suffix = {}, .seed = 3});
   }
   v1::JobSpec spec(const std::string& name) {
-    v1::JobSpec spec = mdgen::testing::tiny_spec(*data_, disk_.path(), {"name=" + name, "every_steps=1"});
+    v1::JobSpec spec = mdgen::testing::tiny_spec(*data_, disk_.path(), {"name=" + name, "every_steps=1", "keep_every=1"});
     spec.mutable_recovery()->set_hold_for_seconds(0);
     return spec;
   }

@@ -213,7 +213,8 @@ TEST_F(LoopTest, Resume_CorruptNewestCheckpoint_InANewJob_IsWrittenAgain) {
 }
 
 TEST_F(LoopTest, Checkpoint_ThatCannotBeWritten_FailsTheRunByItsOwnReason) {
-  const v1::JobSpec spec = this->spec("unwritable", {"every_steps=3"});
+  v1::JobSpec spec = this->spec("unwritable", {"every_steps=3"});
+  spec.mutable_recovery()->set_hold_for_seconds(0);  // otherwise the last one is tried again for so long
   RunOptions options;
   options.on_step = [&](const v1::StepReport& report) {
     if (report.step() != 2) return;
