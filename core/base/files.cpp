@@ -27,8 +27,7 @@ constexpr std::size_t kChunk = 4 << 20;
   const ErrorCode code = reason == ENOENT   ? ErrorCode::kNotFound
                          : reason == EEXIST ? ErrorCode::kAlreadyExists
                                             : ErrorCode::kUnavailable;
-  const std::string text =
-      std::string("cannot ") + what + " " + file.string() + ": " + std::strerror(reason);
+  const std::string text = std::string("cannot ") + what + " " + file.string() + ": " + std::strerror(reason);
   if (reason == ENOSPC || reason == EDQUOT) throw NoSpace(text);
   throw Error(code, text);
 }

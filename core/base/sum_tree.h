@@ -1,9 +1,9 @@
 // A fixed binary tree over the `leaves` terms of a sum, so that the sum has the same bits whoever adds which
 // part of it. No LibTorch.
 //
-// Node (level, index) covers the leaves [index 2^level, (index + 1) 2^level) that there are. Its left child is
-// (level - 1, 2 index), its right one (level - 1, 2 index + 1); a node whose right child covers no leaf is its
-// left child. So the tree is a function of the number of leaves alone, which need not be a power of two:
+// Node (level, index) covers the leaves [index 2^level, (index + 1) 2^level) that there are. Its left child
+// is (level - 1, 2 index), its right one (level - 1, 2 index + 1); a node whose right child covers no leaf is
+// its left child. So the tree is a function of the number of leaves alone, which need not be a power of two:
 // seven leaves make ((0 + 1) + (2 + 3)) + ((4 + 5) + 6). The left child is always the left operand.
 #pragma once
 

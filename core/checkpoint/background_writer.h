@@ -44,7 +44,8 @@ class BackgroundWriter {
   ~BackgroundWriter();  // waits for the one in flight
 
   // Allocates and touches the buffers for snapshots of this look, and removes what dead writers left behind,
-  // on the writer's thread; returns at once, and does nothing while a checkpoint is in flight. Reads no value.
+  // on the writer's thread; returns at once, and does nothing while a checkpoint is in flight. Reads no
+  // value.
   void prepare(const TrainState& like);
   // Copies `live` and returns; the files are written in the background, named after the generation that this
   // process is in now.

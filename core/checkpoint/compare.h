@@ -10,7 +10,7 @@
 namespace mdgen::checkpoint {
 
 struct TensorDifference {
-  std::string set;      // "weights", "moving average", "optimizer"
+  std::string set;  // "weights", "moving average", "optimizer"
   std::string name;
   std::string problem{};  // of another kind than values: missing in one, another shape or type; else empty
   std::int64_t elements = 0;

@@ -30,8 +30,8 @@ void check_self(const std::string& text, const std::string& source) {
   if (key == std::string::npos || at + kDigits > text.size())
     throw Error(ErrorCode::kDataLoss, source + " is not a checkpoint's manifest: it has no digest of itself");
   if (const std::string digest = self_digest(text, at); text.compare(at, kDigits, digest) != 0)
-    throw Error(ErrorCode::kDataLoss, source + " is damaged: its SHA-256 is " + digest + ", it says " +
-                                          text.substr(at, kDigits));
+    throw Error(ErrorCode::kDataLoss,
+                source + " is damaged: its SHA-256 is " + digest + ", it says " + text.substr(at, kDigits));
 }
 
 FileRecord file_from_json(const Json& entry, const std::string& source) {

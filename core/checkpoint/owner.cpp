@@ -75,7 +75,8 @@ Life life_of(const Owner& owner) {
   if (owner.machine != here.machine) return Life::kUnknown;
   if (::kill(static_cast<pid_t>(owner.pid), 0) != 0 && errno == ESRCH) return Life::kDead;
   const auto started = start_of(owner.pid);
-  if (!started) return ::kill(static_cast<pid_t>(owner.pid), 0) != 0 && errno == ESRCH ? Life::kDead : Life::kUnknown;
+  if (!started)
+    return ::kill(static_cast<pid_t>(owner.pid), 0) != 0 && errno == ESRCH ? Life::kDead : Life::kUnknown;
   return *started == owner.started ? Life::kAlive : Life::kDead;
 }
 

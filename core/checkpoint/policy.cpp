@@ -30,7 +30,8 @@ std::set<Name> kept_for_good(const Candidates& sorted, const Policy& policy) {
   }
   std::stable_sort(losses.begin(), losses.end(),
                    [](const Candidate& a, const Candidate& b) { return *a.val_loss < *b.val_loss; });
-  for (std::size_t i = 0; i < losses.size() && i < static_cast<std::size_t>(std::max(0, policy.keep_best)); ++i)
+  for (std::size_t i = 0; i < losses.size() && i < static_cast<std::size_t>(std::max(0, policy.keep_best));
+       ++i)
     kept.insert(losses[i].name);
   return kept;
 }

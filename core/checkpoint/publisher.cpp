@@ -29,8 +29,7 @@ fs::path Publisher::publish_once(const Name& name, const Summary& summary, const
 fs::path Publisher::publish(const Name& name, const Summary& summary, std::int64_t bytes, bool deletes,
                             const Write& write) {
   make_folders(checkpoints_);
-  const std::int64_t free =
-      deletes ? retention_.make_room(name.generation, bytes) : free_bytes(checkpoints_);
+  const std::int64_t free = deletes ? retention_.make_room(name.generation, bytes) : free_bytes(checkpoints_);
   if (free < bytes) throw NoSpace("there is not enough room");
   fs::path folder;
   try {

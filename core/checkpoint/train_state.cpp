@@ -113,9 +113,10 @@ std::vector<FileRecord> write_files(const fs::path& folder, const TrainState& st
 }
 
 std::int64_t bytes_of(const TrainState& state) {
-  constexpr std::size_t kHeader = 256;   // of a tensor
+  constexpr std::size_t kHeader = 256;    // of a tensor
   constexpr std::size_t kOthers = 65536;  // the rest, rounded up to blocks
-  std::size_t bytes = kOthers + 2 * (state.spec_json.size() + state.loop_json.size() + state.ledger_json.size());
+  std::size_t bytes =
+      kOthers + 2 * (state.spec_json.size() + state.loop_json.size() + state.ledger_json.size());
   for (const Tensors* tensors : {&state.model, &state.ema, &state.optimizer})
     for (const auto& [name, tensor] : *tensors) bytes += tensor.nbytes() + name.size() + kHeader;
   return static_cast<std::int64_t>(bytes);

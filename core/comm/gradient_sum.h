@@ -6,8 +6,8 @@
 //
 // A micro-batch without usable samples has no backward in between. A rank without micro-batches joins with
 // start_step() and finish_step(). A parameter that no backward pass reached on any rank has no gradient after
-// the step (as in PyTorch, where its grad stays None). The sum is not divided: the loss is already weighted by
-// 1 / (samples of the global batch), see train/step.h. Gradients of half-precision parameters are added in
+// the step (as in PyTorch, where its grad stays None). The sum is not divided: the loss is already weighted
+// by 1 / (samples of the global batch), see train/step.h. Gradients of half-precision parameters are added in
 // float32. Not thread-safe; throws what Collective throws.
 #pragma once
 

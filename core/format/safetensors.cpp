@@ -170,7 +170,7 @@ std::span<const std::byte> SafetensorsFile::bytes(const std::string& name) const
 }
 
 WrittenFile write_safetensors(const std::filesystem::path& file, std::span<const TensorBytes> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                              const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;

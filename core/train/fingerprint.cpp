@@ -91,9 +91,9 @@ void require_equal_fingerprints(comm::Collective& collective, at::Device device,
     by_rank.push_back(json::parse(text).get<Fingerprint>());
   }
   if (const auto difference = fingerprint_difference(by_rank)) {
-    throw RunFailure(ErrorCode::kFailedPrecondition, "MixedHardware",
-                     "determinism = strict needs ranks that compute the same bits, but they differ. " +
-                         *difference);
+    throw RunFailure(
+        ErrorCode::kFailedPrecondition, "MixedHardware",
+        "determinism = strict needs ranks that compute the same bits, but they differ. " + *difference);
   }
 }
 

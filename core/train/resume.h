@@ -42,13 +42,13 @@ struct Start {
   std::int64_t step = 0;
   std::filesystem::path checkpoint;  // empty: from initial weights, or from memory
   v1::StateSource source = v1::STATE_SOURCE_INITIAL;
-  int source_rank = 0;             // of STATE_SOURCE_MEMORY
-  int healed_ranks = 0;            // that took its state over
-  double form_seconds = 0;         // from the assignment to the group
-  double heal_seconds = 0;         // from the group to equal states
-  std::vector<std::string> notes;  // bad checkpoints that were passed over
-  std::string loop_json;           // the checkpoint's, see loop_state.h
-  ledger::Records ledger;          // the checkpoint's, of the steps before
+  int source_rank = 0;                     // of STATE_SOURCE_MEMORY
+  int healed_ranks = 0;                    // that took its state over
+  double form_seconds = 0;                 // from the assignment to the group
+  double heal_seconds = 0;                 // from the group to equal states
+  std::vector<std::string> notes;          // bad checkpoints that were passed over
+  std::string loop_json;                   // the checkpoint's, see loop_state.h
+  ledger::Records ledger;                  // the checkpoint's, of the steps before
   std::shared_ptr<checkpoint::Pin> pin{};  // rank 0's: as long as it lives nobody removes the checkpoint
 };
 

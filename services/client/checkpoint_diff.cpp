@@ -52,8 +52,8 @@ ExitCode diff_checkpoints(const Options& options, const Surroundings& world) {
     world.out << a.source << '\n' << b.source << '\n';
     for (const std::string& field : found.spec) world.out << "spec  " << one_line(field) << '\n';
     for (const TensorDifference& one : found.differences) world.out << one_line(line_of(one)) << '\n';
-    world.out << fmt::format("diff: {} of {} tensors differ, {} fields of the spec\n", found.differences.size(),
-                             found.tensors, found.spec.size())
+    world.out << fmt::format("diff: {} of {} tensors differ, {} fields of the spec\n",
+                             found.differences.size(), found.tensors, found.spec.size())
               << std::flush;
   } else {
     config::Json json = {{"first", a.source},

@@ -85,25 +85,23 @@ Listed look_at(const fs::path& folder) {
 }
 
 std::string table_of(const std::vector<Listed>& rows) {
-  std::string text = fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", "NAME", "STEP", "GEN", "AGE", "MB",
-                                 "VAL_LOSS", "STATE");
+  std::string text = fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", "NAME", "STEP", "GEN", "AGE",
+                                 "MB", "VAL_LOSS", "STATE");
   for (const Listed& row : rows) {
     const auto loss = row.manifest ? row.manifest->summary.val_loss : std::nullopt;
-    text += fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", row.folder.filename().string(),
-                        row.name.step, row.name.generation, duration_text(row.age_seconds),
-                        row.manifest ? fmt::format("{:.1f}", static_cast<double>(row.manifest->bytes()) / 1e6) : "-",
-                        loss ? fmt::format("{:.6g}", *loss) : "-", row.state());
+    text += fmt::format(
+        "{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", row.folder.filename().string(), row.name.step,
+        row.name.generation, duration_text(row.age_seconds),
+        row.manifest ? fmt::format("{:.1f}", static_cast<double>(row.manifest->bytes()) / 1e6) : "-",
+        loss ? fmt::format("{:.6g}", *loss) : "-", row.state());
   }
   return text;
 }
 
 config::Json json_of(const Listed& row) {
-  config::Json json = {{"folder", row.folder.string()},
-                       {"step", row.name.step},
-                       {"generation", row.name.generation},
-                       {"age_seconds", row.age_seconds},
-                       {"complete", row.manifest.has_value()},
-                       {"pinned", row.pinned}};
+  config::Json json = {{"folder", row.folder.string()},        {"step", row.name.step},
+                       {"generation", row.name.generation},    {"age_seconds", row.age_seconds},
+                       {"complete", row.manifest.has_value()}, {"pinned", row.pinned}};
   if (!row.manifest) {
     json["problem"] = row.problem;
     return json;

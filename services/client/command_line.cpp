@@ -192,7 +192,8 @@ class CommandLine {
                  &list_checkpoints)
         ->alias("list");
     add_job_verb("verify", "compare every file with its recorded digest", &verify_checkpoints);
-    CLI::App* diff = add_job_verb("diff", "tell which tensors and spec fields of two differ", &diff_checkpoints);
+    CLI::App* diff =
+        add_job_verb("diff", "tell which tensors and spec fields of two differ", &diff_checkpoints);
     diff->add_option("other", options.file, "the other: likewise")->required();
     CLI::App* rm = add_job_verb("rm", "remove some, but never the last good one", &remove_checkpoints);
     rm->add_option("names", options.names, "steps or folder names");

@@ -40,11 +40,11 @@ struct Options {
   std::int64_t steps = 0;
   int limit = 100;
   bool markdown = false;
-  std::string out;              // checkpoints export: a file; import: a folder
-  std::int64_t since_step = 0;  // ledger show
-  std::optional<int> newest;    // ledger show: only so many
-  int threads = 4;              // data verify
-  std::string weights = "raw";  // checkpoints export: raw or ema
+  std::string out;                 // checkpoints export: a file; import: a folder
+  std::int64_t since_step = 0;     // ledger show
+  std::optional<int> newest;       // ledger show: only so many
+  int threads = 4;                 // data verify
+  std::string weights = "raw";     // checkpoints export: raw or ema
   std::vector<std::string> names;  // checkpoints rm
   bool force = false;              // checkpoints rm
 
@@ -68,8 +68,8 @@ ExitCode resume(const Options& options, const Surroundings& world);
 ExitCode inject(const Options& options, const Surroundings& world);
 // options.job: a job, a run folder, a folder of checkpoints or one of them.
 ExitCode list_checkpoints(const Options& options, const Surroundings& world);
-// options.names, or options.job where that is one. Refuses the last good one unless options.force; kExitFailed
-// when one stays.
+// options.names, or options.job where that is one. Refuses the last good one unless options.force;
+// kExitFailed when one stays.
 ExitCode remove_checkpoints(const Options& options, const Surroundings& world);
 // options.job and options.file, each a job, a folder as above or a Lightning file. kExitFailed when they
 // differ.

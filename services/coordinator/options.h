@@ -27,7 +27,7 @@ struct EngineOptions {
   std::chrono::milliseconds own_pause{2000};
   // Committed steps that are not stored yet; agents repeat the last 64 reports after a lost connection.
   std::int64_t unsaved_steps = 32;
-  int max_examinations = 5;                // of one job's data set, when workers are lost meanwhile
+  int max_examinations = 5;               // of one job's data set, when workers are lost meanwhile
   int max_restarts_without_progress = 5;  // in a row, whatever the causes
   // A trainer that was asked to write what it holds, before it is killed; and a pre-emption's checkpoint.
   std::chrono::milliseconds checkpoint_wait{120000};

@@ -8,9 +8,7 @@
 namespace mdgen::coordinator {
 namespace {
 
-void add(std::string& bytes, const std::string& text) {
-  bytes += std::to_string(text.size()) + ':' + text;
-}
+void add(std::string& bytes, const std::string& text) { bytes += std::to_string(text.size()) + ':' + text; }
 void add(std::string& bytes, std::int64_t number) { bytes += std::to_string(number) + ';'; }
 
 }  // namespace

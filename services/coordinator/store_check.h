@@ -19,8 +19,8 @@ class StoreCheck {
   void structure();
 
   void keep(const std::string& what, const std::string& bytes);
-  // Throws Error(kDataLoss) naming `what` when the bytes are others than were kept; a row without a digest is an
-  // older version's.
+  // Throws Error(kDataLoss) naming `what` when the bytes are others than were kept; a row without a digest is
+  // an older version's.
   void compare(const std::string& what, const std::string& bytes);
   // ... when one was kept: then what it was kept of is gone.
   void require_unknown(const std::string& what);

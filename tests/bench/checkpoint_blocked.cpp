@@ -1,4 +1,5 @@
-// How long a step waits for a checkpoint of the full-size model, beside a plain copy of as many bytes, in turns.
+// How long a step waits for a checkpoint of the full-size model, beside a plain copy of as many bytes, in
+// turns.
 //
 //   build/tests/checkpoint_blocked FOLDER [ROUNDS]
 #include <torch/torch.h>
@@ -86,11 +87,12 @@ int main(int count, char** arguments) {
   std::vector<double> plain, blocked, fresh, persisted;
   bool failed = false;
   {
-    checkpoint::BackgroundWriter writer({folder, 1, {.keep_last = 1}}, [&](const checkpoint::WriteResult& result) {
-      blocked.push_back(result.blocked_seconds);
-      persisted.push_back(result.persist_seconds);
-      failed |= !result.problem.empty();
-    });
+    checkpoint::BackgroundWriter writer({folder, 1, {.keep_last = 1}},
+                                        [&](const checkpoint::WriteResult& result) {
+                                          blocked.push_back(result.blocked_seconds);
+                                          persisted.push_back(result.persist_seconds);
+                                          failed |= !result.problem.empty();
+                                        });
     writer.prepare(live);
     for (int round = 1; round <= rounds; ++round) {
       writer.flush();
@@ -101,12 +103,13 @@ int main(int count, char** arguments) {
     }
   }
   std::filesystem::remove_all(folder);
-  std::printf("%.1f MB in %zu tensors, %d threads, median of %d\n", static_cast<double>(bytes) / 1e6, tensors.size(),
-              at::get_num_threads(), rounds);
+  std::printf("%.1f MB in %zu tensors, %d threads, median of %d\n", static_cast<double>(bytes) / 1e6,
+              tensors.size(), at::get_num_threads(), rounds);
   row("plain copy into a warm buffer (memcpy)", plain);
   row("the step waits (first one included)", blocked);
   row("copy into a fresh buffer", fresh);
   row("until it is on the disk and read back", persisted);
-  std::printf("waits / plain copy: %.2f; first: %.2f\n", median(blocked) / median(plain), blocked[0] / plain[0]);
+  std::printf("waits / plain copy: %.2f; first: %.2f\n", median(blocked) / median(plain),
+              blocked[0] / plain[0]);
   return failed ? 1 : 0;
 }

@@ -160,8 +160,8 @@ TEST_P(TrainingOnRanks, AnotherSeed_IsRefusedNamingTheRank) {
     EXPECT_TRUE(error);
     texts.emplace_back(mdgen::testing::error_of(error).what());
   }
-  EXPECT_THAT(texts, ::testing::Contains(::testing::HasSubstr(
-                         "spec or plan differ from rank 0's on rank " + std::to_string(odd))));
+  EXPECT_THAT(texts, ::testing::Contains(::testing::HasSubstr("spec or plan differ from rank 0's on rank " +
+                                                              std::to_string(odd))));
 }
 
 TEST_P(TrainingOnRanks, SharesOfAStep_CoverItOnce) {

@@ -116,13 +116,13 @@ namespace faults = mdgen::testing;
 
 extern "C" {
 
-#define MDGEN_MODE(flags, mode)                       \
-  mode_t mode = 0;                                    \
-  if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {       \
-    va_list arguments;                                \
-    va_start(arguments, flags);                       \
+#define MDGEN_MODE(flags, mode)                         \
+  mode_t mode = 0;                                      \
+  if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {         \
+    va_list arguments;                                  \
+    va_start(arguments, flags);                         \
     mode = static_cast<mode_t>(va_arg(arguments, int)); \
-    va_end(arguments);                                \
+    va_end(arguments);                                  \
   }
 
 int open(const char* path, int flags, ...) {
@@ -146,8 +146,8 @@ int openat(int folder, const char* path, int flags, ...) {
   static auto* const real = faults::next<int(int, const char*, int, ...)>("openat");
   const auto call = [&] { return real(folder, path, flags, mode); };
   if (!faults::armed) return call();
-  return faults::call_with_fault(faults::decide("open", faults::path_at(folder, path), (flags & O_CREAT) != 0),
-                                 call);
+  return faults::call_with_fault(
+      faults::decide("open", faults::path_at(folder, path), (flags & O_CREAT) != 0), call);
 }
 
 ssize_t read(int fd, void* bytes, size_t count) {
@@ -177,18 +177,22 @@ ssize_t pwrite(int fd, const void* bytes, size_t count, off_t offset) {
       [&] { return some((count + 1) / 2); });
 }
 
-ssize_t pwrite64(int fd, const void* bytes, size_t count, off64_t offset) { return pwrite(fd, bytes, count, offset); }
+ssize_t pwrite64(int fd, const void* bytes, size_t count, off64_t offset) {
+  return pwrite(fd, bytes, count, offset);
+}
 
 int fsync(int fd) {
   static auto* const real = faults::next<int(int)>("fsync");
   if (!faults::armed) return real(fd);
-  return faults::call_with_fault(faults::decide("fsync", faults::path_of(fd), false), [&] { return real(fd); });
+  return faults::call_with_fault(faults::decide("fsync", faults::path_of(fd), false),
+                                 [&] { return real(fd); });
 }
 
 int fdatasync(int fd) {
   static auto* const real = faults::next<int(int)>("fdatasync");
   if (!faults::armed) return real(fd);
-  return faults::call_with_fault(faults::decide("fsync", faults::path_of(fd), false), [&] { return real(fd); });
+  return faults::call_with_fault(faults::decide("fsync", faults::path_of(fd), false),
+                                 [&] { return real(fd); });
 }
 
 int close(int fd) {

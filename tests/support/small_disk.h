@@ -19,7 +19,8 @@ namespace mdgen::testing {
 class SmallDisk {
  public:
   explicit SmallDisk(std::size_t bytes) {
-    if (!own_mounts() || !mounted(bytes)) why_not_ = std::string("no tmpfs can be mounted: ") + std::strerror(errno);
+    if (!own_mounts() || !mounted(bytes))
+      why_not_ = std::string("no tmpfs can be mounted: ") + std::strerror(errno);
   }
   ~SmallDisk() {
     if (there()) ::umount2(path().c_str(), MNT_DETACH);

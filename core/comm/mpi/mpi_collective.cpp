@@ -151,8 +151,9 @@ class Group {
     std::optional<std::pair<ErrorCode, std::string>> broken;
     queue_->change([&] { broken = broken_; });
     if (!broken) return;
-    throw CollectiveError(broken->first, std::string(operation) + " on rank " + std::to_string(options_.rank) + " of " +
-                                   std::to_string(options_.world_size) + ": " + broken->second);
+    throw CollectiveError(broken->first, std::string(operation) + " on rank " +
+                                             std::to_string(options_.rank) + " of " +
+                                             std::to_string(options_.world_size) + ": " + broken->second);
   }
 
   std::shared_ptr<MpiApi> api_;

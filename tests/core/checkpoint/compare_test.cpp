@@ -36,7 +36,8 @@ TEST(Compare, ACheckpointEqualsItself) {
   const Portable one = testing::portable_of(testing::small_spec());
   const Comparison found = compare(one, one);
   EXPECT_TRUE(found.equal());
-  EXPECT_EQ(found.tensors, static_cast<std::int64_t>(one.model.size() + one.ema.size() + one.optimizer.size()));
+  EXPECT_EQ(found.tensors,
+            static_cast<std::int64_t>(one.model.size() + one.ema.size() + one.optimizer.size()));
 }
 
 TEST(Compare, TellsHowFarValuesLieApart) {
@@ -69,7 +70,8 @@ TEST(Compare, OtherKindsAndMissingOnes) {
   second.ema["x"] = floats({1});
   const Comparison found = compare(first, second);
   ASSERT_EQ(found.differences.size(), 2U);
-  EXPECT_EQ(found.differences[0].set + " " + found.differences[0].problem, "moving average only in the second");
+  EXPECT_EQ(found.differences[0].set + " " + found.differences[0].problem,
+            "moving average only in the second");
   EXPECT_EQ(found.differences[1].set + " " + found.differences[1].problem, "optimizer only in the first");
 }
 

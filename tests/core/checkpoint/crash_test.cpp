@@ -21,9 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AnyOf;
-using ::testing::IsEmpty;
 using testing::FileFault;
 using testing::FileFaults;
+using ::testing::IsEmpty;
 using Kind = FileFault::Kind;
 
 const SystemClock kClock;
@@ -38,16 +38,17 @@ class WriterTest : public ::testing::Test {
   static void write(const fs::path& checkpoints, std::int64_t step, int keep_last = 3) {
     Publisher publisher(checkpoints, {.keep_last = keep_last}, kClock);
     publisher.sweep();
-    publisher.publish({step, 1}, {step, 0, 4 * step, "spec", "plan"}, 1000, true, [&](const fs::path& folder) {
-      std::vector<FileRecord> files;
-      for (const std::string name : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
-        const std::string bytes = name + std::to_string(step);
-        const std::array<std::string_view, 2> parts = {bytes, "the end"};
-        WrittenFile written = write_file_recorded(folder / name, parts);
-        files.push_back({name, written.bytes, written.sha256});
-      }
-      return files;
-    });
+    publisher.publish(
+        {step, 1}, {step, 0, 4 * step, "spec", "plan"}, 1000, true, [&](const fs::path& folder) {
+          std::vector<FileRecord> files;
+          for (const std::string name : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
+            const std::string bytes = name + std::to_string(step);
+            const std::array<std::string_view, 2> parts = {bytes, "the end"};
+            WrittenFile written = write_file_recorded(folder / name, parts);
+            files.push_back({name, written.bytes, written.sha256});
+          }
+          return files;
+        });
   }
 
   fs::path fresh() {
@@ -86,7 +87,8 @@ TEST_F(WriterTest, TheSequenceHasEachKindOfCall) {
   const std::vector<std::string> log = calls();
   std::set<std::string> kinds;
   for (const std::string& call : log) kinds.insert(call.substr(0, call.find(' ')));
-  EXPECT_THAT(kinds, ::testing::IsSupersetOf({"mkdir", "open", "write", "fsync", "close", "rename", "unlink", "read"}));
+  EXPECT_THAT(kinds, ::testing::IsSupersetOf(
+                         {"mkdir", "open", "write", "fsync", "close", "rename", "unlink", "read"}));
   EXPECT_GT(log.size(), 60U);
 }
 
@@ -112,7 +114,8 @@ TEST_P(Killed, AtEachCall_ThePreviousOneIsUsable) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Writer, Killed, ::testing::Values(Kind::kKillBefore, Kind::kKillHalfway, Kind::kKillAfter),
+INSTANTIATE_TEST_SUITE_P(Writer, Killed,
+                         ::testing::Values(Kind::kKillBefore, Kind::kKillHalfway, Kind::kKillAfter),
                          [](const auto& info) {
                            return info.param == Kind::kKillBefore    ? "Before"
                                   : info.param == Kind::kKillHalfway ? "Halfway"
@@ -166,7 +169,8 @@ INSTANTIATE_TEST_SUITE_P(Writer, Refused,
                                            Refusal{Kind::kErrorAfter, ENOENT}, Refusal{Kind::kShort, 0}),
                          [](const auto& info) {
                            const std::string when = info.param.kind == Kind::kErrorAfter ? "_Done" : "";
-                           return info.param.error == 0 ? "Short" : ::strerrorname_np(info.param.error) + when;
+                           return info.param.error == 0 ? "Short"
+                                                        : ::strerrorname_np(info.param.error) + when;
                          });
 
 class Network : public Refused {};
@@ -189,7 +193,8 @@ TEST_F(Network, AFolderThatCannotBeSyncedIsTolerated) {
   for (int at = 0; at < static_cast<int>(log.size()); ++at) {
     const std::string path = log[at].substr(log[at].find(' ') + 1);
     if (!log[at].starts_with("fsync ") || path.ends_with(".safetensors") || path.ends_with(".json")) continue;
-    if (path.find("/.tmp-") != std::string::npos && !fs::path(path).filename().string().starts_with(".tmp-")) continue;
+    if (path.find("/.tmp-") != std::string::npos && !fs::path(path).filename().string().starts_with(".tmp-"))
+      continue;
     ++folders;
     const fs::path checkpoints = fresh();
     EXPECT_TRUE(written(checkpoints, {.at = at, .kind = Kind::kError, .error = EINVAL})) << log[at];

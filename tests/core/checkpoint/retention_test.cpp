@@ -55,7 +55,8 @@ TEST(Policy, AndTheBest_OneWithoutALossNeverIs) {
   EXPECT_THAT(steps(superfluous(candidates, {.keep_last = 1, .keep_best = 1})),
               ElementsAre(9, 8, 7, 6, 4, 3, 2, 1))
       << "of equal losses the newer";
-  EXPECT_THAT(steps(superfluous(candidates, {.keep_last = 1, .keep_best = 3})), ElementsAre(9, 8, 7, 6, 3, 1));
+  EXPECT_THAT(steps(superfluous(candidates, {.keep_last = 1, .keep_best = 3})),
+              ElementsAre(9, 8, 7, 6, 3, 1));
   EXPECT_THAT(steps(superfluous(candidates, {.keep_last = 1, .keep_best = 9})), ElementsAre(9, 8, 6, 3, 1));
 }
 
@@ -206,7 +207,8 @@ Owner dead_process() {
   }
   Owner owner = this_process();
   owner.pid = child;
-  EXPECT_EQ(::read(ready[0], &owner.started, sizeof owner.started), static_cast<ssize_t>(sizeof owner.started));
+  EXPECT_EQ(::read(ready[0], &owner.started, sizeof owner.started),
+            static_cast<ssize_t>(sizeof owner.started));
   int status = 0;
   ::waitpid(child, &status, 0);
   ::close(ready[0]);
@@ -225,7 +227,8 @@ TEST(OwnerTest, ToldByProcessNumberAndStart) {
   other = me;
   other.machine = "00000000";
   EXPECT_EQ(life_of(other), Life::kUnknown);
-  for (const char* text : {"", "x", "12345678.1", "12345678.x.1", "12345678.-1.1", "1234567.1.1", "12345678.1.1x"})
+  for (const char* text :
+       {"", "x", "12345678.1", "12345678.x.1", "12345678.-1.1", "1234567.1.1", "12345678.1.1x"})
     EXPECT_FALSE(owner_from_text(text)) << text;
 }
 
@@ -243,7 +246,8 @@ TEST_F(RetentionTest, SweepsWhatDeadProcessesLeft_WhateverTheirGeneration) {
   put(1);
   const std::string dead = to_text(dead_process());
   fs::create_directory(checkpoints / (".tmp-g0099-step-000000007-g0099-" + dead + "-abcdefgh"));
-  write_file_synced(checkpoints / (".tmp-g0099-step-000000007-g0099-" + dead + "-abcdefgh") / "state.json", "{");
+  write_file_synced(checkpoints / (".tmp-g0099-step-000000007-g0099-" + dead + "-abcdefgh") / "state.json",
+                    "{");
   write_file_synced(checkpoints / (".pin-step-000000001-g0001-" + dead + "-abcdefgh"), "");
   fs::create_directory(checkpoints / ".trash-step-000000001-g0001-abcdefgh");
   const TemporaryFolder ours(checkpoints, {8, 1});

@@ -121,7 +121,8 @@ TEST(BackgroundWriter, AFailureIsToldAndThrownUntilOneSucceeds) {
   testing::TempDir dir;
   write_file_synced(dir / "checkpoints", "a file where the folder should be");
   std::vector<WriteResult> told;
-  BackgroundWriter writer({dir / "checkpoints", 1, {}}, [&](const WriteResult& result) { told.push_back(result); });
+  BackgroundWriter writer({dir / "checkpoints", 1, {}},
+                          [&](const WriteResult& result) { told.push_back(result); });
   EXPECT_NO_THROW(writer.flush());
   writer.write(some_state(1));
   EXPECT_ANY_THROW(writer.flush());

@@ -123,9 +123,8 @@ TEST_P(TreeReducerTest, HalfPrecisionParameters_AreAddedInFloat32) {
   run_group_or_throw(GetParam(), [](Collective& group) {
     const Parameters parameters(at::kBFloat16);
     TreeReducer reducer(parameters.all, group);
-    run_step(reducer, group, even_bounds(6, group.world_size()), [&](std::int64_t shard) {
-      parameters.backward(at::full({38}, shard == 0 ? 256.0F : 0.25F));
-    });
+    run_step(reducer, group, even_bounds(6, group.world_size()),
+             [&](std::int64_t shard) { parameters.backward(at::full({38}, shard == 0 ? 256.0F : 0.25F)); });
     EXPECT_TRUE(reducer.flat().equal(at::full({38}, 257.25F)));
   });
 }

@@ -97,9 +97,9 @@ TEST_P(ReadAheadTest, Preparation_ComesOnceAndBeforeItsOwnResultIsTaken) {
   }
   pushed.count_down();
   for (int i = 0; i < kJobs; ++i) ahead.get();
-  for (int i = 0; i < kJobs; ++i)
-    EXPECT_LE(prepared[static_cast<std::size_t>(i)], 1) << i;
-  // A job that is started before its successor is pushed finds nothing to prepare: as many as are held at most.
+  for (int i = 0; i < kJobs; ++i) EXPECT_LE(prepared[static_cast<std::size_t>(i)], 1) << i;
+  // A job that is started before its successor is pushed finds nothing to prepare: as many as are held at
+  // most.
   EXPECT_GE(std::accumulate(prepared.begin(), prepared.end(), 0), kJobs - (GetParam() + 1));
 }
 

@@ -27,8 +27,7 @@ Quality quality_of(const std::vector<double>& costs, const Bounds& bounds) {
     double load = 0;
     for (std::int64_t i = bounds[rank]; i < bounds[rank + 1]; ++i) load += costs[static_cast<std::size_t>(i)];
     quality.most = std::max(quality.most, load);
-    quality.nodes +=
-        nodes_of(static_cast<std::int64_t>(costs.size()), bounds[rank], bounds[rank + 1]).size();
+    quality.nodes += nodes_of(static_cast<std::int64_t>(costs.size()), bounds[rank], bounds[rank + 1]).size();
   }
   return quality;
 }

@@ -37,16 +37,15 @@ TEST(FingerprintOfThisProcess, SaysWhatTheKernelsAreChosenBy) {
 
 TEST(RequireEqualFingerprints, AMixture_FailsOnEveryRank) {
   const mdgen::testing::Backend three{"local", 3};
-  mdgen::testing::run_group_or_throw(
-      three,
-      [](comm::Collective& group) { require_equal_fingerprints(group, at::kCPU, fingerprint(at::kCPU)); });
+  mdgen::testing::run_group_or_throw(three, [](comm::Collective& group) {
+    require_equal_fingerprints(group, at::kCPU, fingerprint(at::kCPU));
+  });
   const auto thrown = mdgen::testing::run_group(three, [](comm::Collective& group) {
     require_equal_fingerprints(group, at::kCPU, {{"threads", group.rank() == 2 ? "3" : "1"}});
   });
   for (const std::exception_ptr& error : thrown) {
     EXPECT_EQ(mdgen::testing::error_of(error).code(), ErrorCode::kFailedPrecondition);
-    EXPECT_THAT(mdgen::testing::error_of(error).what(),
-                HasSubstr("threads: 1 on ranks 0, 1; 3 on rank 2"));
+    EXPECT_THAT(mdgen::testing::error_of(error).what(), HasSubstr("threads: 1 on ranks 0, 1; 3 on rank 2"));
   }
 }
 

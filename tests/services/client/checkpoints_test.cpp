@@ -85,10 +85,10 @@ TEST_F(Checkpoints, NothingToVerifyIsNoSuccess) {
 
 TEST_F(Checkpoints, Ls) {
   EXPECT_EQ(fake.run({"checkpoints", "ls", "j1"}), 0);
-  EXPECT_THAT(fake.out.str(), ::testing::MatchesRegex(
-                                  "NAME +STEP +GEN +AGE +MB +VAL_LOSS +STATE\n"
-                                  "step-000000020-g0001 +20 +1 +[0-9]+s +0.0 +- +complete\n"
-                                  "step-000000010-g0001 +10 +1 +[0-9]+s +0.0 +0.125 +complete\n"));
+  EXPECT_THAT(fake.out.str(),
+              ::testing::MatchesRegex("NAME +STEP +GEN +AGE +MB +VAL_LOSS +STATE\n"
+                                      "step-000000020-g0001 +20 +1 +[0-9]+s +0.0 +- +complete\n"
+                                      "step-000000010-g0001 +10 +1 +[0-9]+s +0.0 +0.125 +complete\n"));
   fake.out.str("");
   EXPECT_EQ(fake.run({"checkpoints", "list", "j1", "-o", "json"}), 0);
   const config::Json json = config::Json::parse(fake.out.str())["checkpoints"][1];

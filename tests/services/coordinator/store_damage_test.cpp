@@ -244,7 +244,8 @@ TEST(StoreDisk, AFullOneIsAnErrorThatSaysSo_AndThenItGoesOn) {
         FAIL() << "the disk is full";
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
-        EXPECT_THAT(error.what(), AllOf(HasSubstr("the disk or its quota is full"), HasSubstr(folder.string())));
+        EXPECT_THAT(error.what(),
+                    AllOf(HasSubstr("the disk or its quota is full"), HasSubstr(folder.string())));
       }
     }
     EXPECT_EQ(store.load().at(0).job.step(), 1);
@@ -307,9 +308,10 @@ TEST(StoreDisk, ARunningCoordinatorAnnouncesNothing_SaysSo_AndGoesOnWhenThereIsR
                                                      return result;
                                                    });
   const auto spec = [&](const std::string& name) {
-    return config::resolve(config::parse_yaml("{name: " + name + ", work_dir: runs, data: {train_split: t, "
-                                                                 "val_split: v, data_dir: d}, model: "
-                                                                 "{sim_condition: true}}",
+    return config::resolve(config::parse_yaml("{name: " + name +
+                                                  ", work_dir: runs, data: {train_split: t, "
+                                                  "val_split: v, data_dir: d}, model: "
+                                                  "{sim_condition: true}}",
                                               "test"),
                            runs.path())
         .spec;
@@ -336,9 +338,9 @@ TEST(StoreDisk, ARunningCoordinatorAnnouncesNothing_SaysSo_AndGoesOnWhenThereIsR
   coordinator->stop();
   coordinator.reset();
   spdlog::set_default_logger(earlier);
-  EXPECT_THAT(log.str(), AllOf(HasSubstr("nothing is announced until it is stored; training goes on"),
-                               HasSubstr("the disk or its quota is full"),
-                               HasSubstr("the store can be written again")));
+  EXPECT_THAT(log.str(),
+              AllOf(HasSubstr("nothing is announced until it is stored; training goes on"),
+                    HasSubstr("the disk or its quota is full"), HasSubstr("the store can be written again")));
   EXPECT_EQ(Store(disk / "state").load().size(), 2U);
 }
 
