@@ -148,7 +148,9 @@ std::string environment_of(const pmix_proc_t& process) {
 
 void release(void* text) { delete static_cast<std::string*>(text); }
 
-void answer_fences() {
+// PMIx's files are of no use once the rank has come to its first fence; a host that is killed cleans up
+// nothing.
+void answer_fences(const std::string& folder) {
   while (auto text = mdgen::comm::read_frame(STDIN_FILENO)) {
     Fence fence{};
     {
@@ -157,6 +159,8 @@ void answer_fences() {
       fence = g_waiting.front();
       g_waiting.pop_front();
     }
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
     auto* kept = new std::string(std::move(*text));
     fence.answer(PMIX_SUCCESS, kept->data(), kept->size(), fence.data, release, kept);
   }
@@ -180,6 +184,7 @@ int main(int argc, char** argv) {
     std::cerr << "mdgen-mpi-host: cannot make a folder " << folder << ": " << std::strerror(errno) << "\n";
     return 1;
   }
+  ::setenv("PMIX_MCA_gds", "hash", 1);  // not in shared memory, which would be files of megabytes
   start_server(name, folder);
   Attributes all = layout(name, rank, size);
   check(PMIx_server_register_nspace(name.c_str(), 1, all.data(), all.size(), nullptr, nullptr),
@@ -188,7 +193,7 @@ int main(int argc, char** argv) {
   PMIX_PROC_LOAD(&process, name.c_str(), rank);
   check(PMIx_server_register_client(&process, ::getuid(), ::getgid(), nullptr, nullptr, nullptr),
         "PMIx_server_register_client");
-  if (mdgen::comm::write_frame(g_output, environment_of(process))) answer_fences();
+  if (mdgen::comm::write_frame(g_output, environment_of(process))) answer_fences(folder);
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   std::_Exit(0);
