@@ -47,7 +47,11 @@ TEST(Rebalance, Table) {
   Holding leaving = holding("a", 2, 1, 4);
   leaving.steady = false;
   leaving.gives_back = 2;
+  Holding picky = holding("a", 1, 1, 3);
+  picky.useless = 1;
   const Case table[] = {
+      {"what is free is of no use to it", {picky}, {}, {1, 2}, {}},
+      {"of two that are free one is", {picky}, {}, {2, 3}, {"grow a"}},
       {"grows into what is free", {holding("a", 1, 1, 3)}, {}, {1, 2}, {"grow a"}},
       {"nothing is free", {holding("a", 1, 1, 3)}, {}, {0, 1}, {}},
       {"not so soon", {tired}, {}, {1, 2}, {}},
