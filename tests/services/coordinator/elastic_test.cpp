@@ -109,6 +109,18 @@ TEST(Preemption, WhoseCheckpointFailsGoesOn) {
   EXPECT_EQ(pool.state(low), v1::JOB_STATE_RUNNING) << "it is left alone for a while";
 }
 
+TEST(Preemption, WaitsAsLongAsStepAndCheckpointMayTake) {
+  Pool pool;
+  pool.add(2);
+  const std::string low = pool.run(World::spec("low", 2, 2));
+  pool.queued(with_priority(World::spec("high", 2, 2), 1));
+  pool.pass_with_beats(seconds(1800));
+  EXPECT_EQ(pool.state(low), v1::JOB_STATE_CHECKPOINTING);
+  EXPECT_EQ(pool.stops(pool.workers[0], true), 0);
+  pool.pass_with_beats(seconds(11));
+  EXPECT_EQ(pool.stops(pool.workers[0], true), 1);
+}
+
 TEST(Inject, GoesToTheWorkerOfTheRank) {
   Pool pool;
   pool.add(2);
