@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/base/error.h"
 #include "services/client/exit_code.h"
@@ -52,13 +53,33 @@ void with_reconnect(const Surroundings& world, const Patience& patience, Clock::
   }
 }
 
+namespace {
+
+// Of a long list older ones are left out, and a cause may be corrected: neither is told again.
+int first_after(const v1::Job& job, const std::optional<v1::Transition>& told) {
+  if (!told) return 0;
+  int next = job.transitions_size();
+  for (; next > 1; --next) {
+    const v1::Transition& known = job.transitions(next - 1);
+    if (known.state() == told->state() && known.at().seconds() == told->at().seconds() &&
+        known.at().nanos() == told->at().nanos())
+      break;
+  }
+  return next;
+}
+
+}  // namespace
+
 v1::Job follow(JobApi& api, const std::string& id, FollowView& view, const Patience& patience,
                const Surroundings& world) {
   v1::Job job = api.get(id);
   Clock::Steady contact = world.clock.steady();
-  int told = 0;
+  std::optional<v1::Transition> told;
   while (true) {
-    for (; told < job.transitions_size(); ++told) view.on_transition(job.transitions(told));
+    for (int next = first_after(job, told); next < job.transitions_size(); ++next) {
+      told = job.transitions(next);
+      view.on_transition(*told);
+    }
     view.on_progress(job);
     if (is_final(job.state())) {
       view.on_end(job);

@@ -13,6 +13,7 @@ namespace mdgen::coordinator {
 namespace {
 
 constexpr std::chrono::seconds kStoreReminder{60};
+constexpr std::chrono::milliseconds kSlowSave{100};
 
 }  // namespace
 
@@ -169,7 +170,9 @@ void Coordinator::answer_taken(const std::shared_ptr<AgentSink>& sink, std::uint
 }
 
 void Coordinator::commit(bool all) {
+  const Clock::Steady begin = clock_.steady();
   engine_.save(*store_, now(), all);
+  if (const auto took = clock_.steady() - begin; took > kSlowSave) engine_.stalled(now(), took);
   if (const auto since = std::exchange(store_failing_since_, std::nullopt)) {
     spdlog::info("the store can be written again, after {:.0f} s",
                  std::chrono::duration<double>(clock_.steady() - *since).count());

@@ -10,7 +10,9 @@ namespace mdgen::coordinator {
 
 class Coordinator::Turn {
  public:
-  explicit Turn(Coordinator& coordinator) : coordinator_(coordinator), lock_(coordinator.mutex_) {}
+  explicit Turn(Coordinator& coordinator) : coordinator_(coordinator), lock_(coordinator.mutex_) {
+    coordinator.engine_.wake(coordinator.now());
+  }
   ~Turn() {
     Deliveries deliveries = std::exchange(coordinator_.deliveries_, {});
     lock_.unlock();

@@ -18,7 +18,8 @@ std::vector<const Holding*> givers(const std::vector<Holding>& holdings) {
 std::vector<Change> grow(const std::vector<Holding>& holdings, int free) {
   std::vector<const Holding*> takers;
   for (const Holding& holding : holdings)
-    if (holding.steady && holding.rested && holding.workers < holding.max) takers.push_back(&holding);
+    if (holding.steady && holding.rested && holding.workers < holding.max && free > holding.useless)
+      takers.push_back(&holding);
   std::stable_sort(takers.begin(), takers.end(),
                    [](const Holding* a, const Holding* b) { return a->priority > b->priority; });
   std::vector<Change> changes;

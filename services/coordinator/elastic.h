@@ -22,6 +22,7 @@ struct Holding {
   bool steady = false;  // it trains and nothing is asked of it
   bool rested = false;  // its last change is long enough ago for it to grow
   int gives_back = 0;   // workers that it is about to free
+  int useless = 0;      // free workers that it cannot use
 };
 
 struct Grow {

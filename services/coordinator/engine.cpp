@@ -14,7 +14,7 @@ Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord>
     : options_(options),
       epoch_(epoch),
       reconnect_until_(now.steady + options.reconnect_grace),
-      last_tick_(now.steady) {
+      awake_at_(now.steady) {
   for (JobRecord& stored : records) {
     auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>(std::move(stored)));
     by_id_[record.id()] = &record;
@@ -27,16 +27,30 @@ Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord>
 namespace {
 
 Evidence::Kind kind_of(const std::string& reason) {
-  if (reason == "WorkerLost" || reason == "TrainerLost") return Evidence::Kind::kWorkerLost;
+  if (reason == "WorkerLost" || reason == "TrainerLost" || reason == "CoordinatorRestarted")
+    return Evidence::Kind::kWorkerLost;
   if (reason == "Hang" || reason == "TrainerSilent" || reason == "NetworkHang") return Evidence::Kind::kHang;
-  if (reason == "TrainerKilled" || reason == "TrainerExited") return Evidence::Kind::kTrainerExit;
+  if (reason == "TrainerKilled" || reason == "TrainerExited" || reason == "TrainerStopped")
+    return Evidence::Kind::kTrainerExit;
+  if (reason.starts_with("Collective") || reason == "Unavailable" || reason == "Aborted")
+    return Evidence::Kind::kCollective;
   return Evidence::Kind::kTrainerFailure;
+}
+
+// A change of the workers, or a pause that was given up: no failure.
+std::optional<Departure> departure_of(const std::string& reason) {
+  if (reason == "WorkersAdded") return Departure::kGrow;
+  if (reason == "WorkersReclaimed") return Departure::kShrink;
+  if (reason == "WorkerLeaves") return Departure::kDrain;
+  if (reason == "CheckpointFailed") return Departure::kPause;
+  return std::nullopt;
 }
 
 }  // namespace
 
 void Engine::restore(JobRecord& record, Now now) {
   if (record.desired.goal != Desired::Goal::kRun) record.desired.deadline = now.steady + record.desired.grace;
+  record.measured = measured_before(record.job.timeouts(), world_size(record), timeout_scale(record));
   if (!record.has_open_generation()) return;
   Generation& generation = *record.generation;
   generation.lease_granted = generation.opened_at = now.steady;
@@ -51,6 +65,8 @@ void Engine::restore(JobRecord& record, Now now) {
   rendezvous_.open(record.id(), generation.number, static_cast<int>(generation.members.size()));
   record.ledger.go_on(generation.number, static_cast<int>(generation.members.size()), record.plan_digest);
   generation.members[0].started = state != v1::JOB_STATE_STARTING;
+  if (generation.members[0].started)
+    for (const Member& member : generation.members) record.proven.insert(member.worker_id);
   record.resized_at = now.steady;
   if (state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CHECKPOINTING)
     generation.departure = Departure::kPause;
@@ -62,7 +78,10 @@ void Engine::restore(JobRecord& record, Now now) {
           true, false});
   } else if (state == v1::JOB_STATE_RECOVERING) {
     const std::string& reason = record.job.reason();
-    fail(now, record, {kind_of(reason), 0, reason, record.job.message(), true, false});
+    generation.departure = departure_of(reason);
+    if (generation.departure == Departure::kPause) record.remark = Verdict{reason, record.job.message()};
+    if (!generation.departure)
+      fail(now, record, {kind_of(reason), 0, reason, record.job.message(), true, false});
     generation.broken_up = true;
     if (generation.concluded) generation.concluded_at = now.steady;
     record.recovery.detected = now.steady;
@@ -153,7 +172,7 @@ void Engine::validated(Now now, const std::string& job_id, Validated result) {
   if (record.state() != v1::JOB_STATE_VALIDATING) return;
   record.job.set_total_steps(result.total_steps);
   record.job.set_manifest_digest(result.manifest.digest());
-  for (std::string& warning : result.warnings) record.job.add_warnings(std::move(warning));
+  for (std::string& warning : result.warnings) add_warning(record.job, std::move(warning));
   record.manifest = std::move(result.manifest);
   record.plan_digest = std::move(result.plan_digest);
   record.manifest_unsaved = true;
@@ -185,7 +204,9 @@ void Engine::save(JobStore& store, Now now, bool all) {
     due |= state || record->ledger.unsaved_steps() >= options_.unsaved_steps;
   }
   if (!due || dirty.empty()) return;
+  store_fails_ = true;
   store.save(dirty);  // the progress of all jobs with what is due of one: a transaction costs more than a row
+  store_fails_ = false;
   saved_at_ = now.steady;
   for (const JobRecord* saved : dirty) {
     JobRecord& record = *by_id_.at(saved->id());

@@ -122,6 +122,11 @@ class Engine {
 
   // Time passes: call several times a second.
   void tick(Now now);
+  // Before anything else is called after a while: what passed without a call, or could not be told because
+  // the store fails, is a pause of our own and counts as nobody's delay.
+  void wake(Now now);
+  // The store took so long: orders went out only then.
+  void stalled(Now now, std::chrono::nanoseconds pause);
 
   // Stores what has changed; throws what the store throws, and then everything is still to be saved.
   // `all`: progress too that is not due yet.
@@ -161,6 +166,7 @@ class Engine {
   Member* seat_in(JobRecord& record, const std::string& incarnation);
 
   Holding holding(const JobRecord& record, Now now) const;
+  int refused_free(const JobRecord& record) const;
   void rebalance(Now now);
   void carry_out(Now now, const Grow& change);
   void carry_out(Now now, const Shrink& change);
@@ -170,6 +176,7 @@ class Engine {
   void lose_examination(Now now, const std::string& worker_id, const std::string& how);
   void dismiss(const std::string& worker_id);
   void adopt(Now now, const Worker& worker);
+  bool assign_again(Now now, Worker& worker, const v1::GenerationId& held);
   void take_beat(Now now, JobRecord& record, Member& member, const v1::Beat& beat);
   void take_back(Now now, JobRecord& record, Member& member);
   void repeat_order(Now now, JobRecord& record, Member& member);
@@ -179,13 +186,15 @@ class Engine {
   void on_step(Now now, JobRecord& record, const v1::StepReport& report);
   void on_left(Now now, JobRecord& record, Member& member, const v1::LeftReport& report);
   void on_checkpoint(JobRecord& record, const v1::CheckpointReport& report);
+  void blame_joiners(JobRecord& record, const Member& member, Evidence& evidence);
   void on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event);
   void trainer_over(Now now, JobRecord& record, Member& member, const v1::ProcessExit& exit);
   void fail(Now now, JobRecord& record, Evidence evidence);
   void check_silence(Now now);
   void check_hangs(Now now);
   void show_timeouts(Now now, JobRecord& record, const Bounds& bounds);
-  void forgive(std::chrono::nanoseconds pause);
+  void forgive(Now now, std::chrono::nanoseconds pause);
+  void forgive_orders(Now now, std::chrono::nanoseconds pause);
 
   void send(const std::string& worker_id, v1::CoordinatorMessage message);
   void confirm(const JobRecord& record);
@@ -199,7 +208,8 @@ class Engine {
   std::int64_t epoch_;
   std::optional<std::string> dismissal_;  // the reason
   Clock::Steady reconnect_until_;
-  Clock::Steady last_tick_;
+  Clock::Steady awake_at_;
+  bool store_fails_ = false;
   std::optional<Clock::Steady> saved_at_;
   std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first
   std::map<std::string, JobRecord*> by_id_;

@@ -41,6 +41,7 @@ Holding Engine::holding(const JobRecord& record, Now now) const {
   holding.min = record.job.spec().workers().min();
   holding.max = record.job.spec().workers().max();
   holding.steady = steady(record, now.steady);
+  holding.useless = refused_free(record);
   holding.rested = now.steady - record.resized_at >= options_.grow_interval;
   if (leaves(record)) {
     holding.gives_back = holding.workers;
@@ -48,6 +49,12 @@ Holding Engine::holding(const JobRecord& record, Now now) const {
     holding.gives_back = std::max(0, holding.workers - record.most_workers());
   }
   return holding;
+}
+
+// Free workers that this job cannot use.
+int Engine::refused_free(const JobRecord& record) const {
+  return static_cast<int>(std::count_if(record.refused.begin(), record.refused.end(),
+                                        [&](const std::string& id) { return registry_.is_free(id); }));
 }
 
 void Engine::rebalance(Now now) {
@@ -84,7 +91,11 @@ void Engine::carry_out(Now now, const Shrink& change) {
 void Engine::carry_out(Now now, const Preempt& change) {
   JobRecord& record = this->record(change.job_id);
   record.generation->departure = Departure::kPreempt;
-  record.generation->leave_by = now.steady + options_.checkpoint_wait;
+  const Bounds bounds = bounds_of(record);
+  const Seconds wait =
+      std::max(Seconds(options_.checkpoint_wait),
+               bounds.of(v1::TRAINER_PHASE_COMPUTE) + bounds.of(v1::TRAINER_PHASE_CHECKPOINT));
+  record.generation->leave_by = now.steady + std::chrono::duration_cast<Clock::Steady::duration>(wait);
   const std::string& name = this->record(change.for_job).job.name();
   apply(now, record,
         ChangeState{v1::JOB_STATE_CHECKPOINTING, "Preempted",

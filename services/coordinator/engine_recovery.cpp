@@ -30,6 +30,12 @@ bool may_hang(const JobRecord& record) {
          record.generation->cause() == nullptr;
 }
 
+// What a phase took, if this is what follows it, is what such a phase takes.
+bool ended_by_itself(const Generation& generation, const v1::Beat& next) {
+  return !generation.broken_up && next.phase() != v1::TRAINER_PHASE_WAIT &&
+         next.phase() != v1::TRAINER_PHASE_INIT && next.phase() != v1::TRAINER_PHASE_HEAL;
+}
+
 RankView view_of(const Member& member, Clock::Steady now) {
   return {member.rank,           member.phase,  member.step,
           member.entered_reduce, member.silent, now - member.changed_at};
@@ -166,9 +172,11 @@ void Engine::apply(Now now, JobRecord& record, const Conclude&) {
   if (const Evidence* cause = generation.cause()) {
     record.restart_cause = cause->reason;
     record.poison = extend(record.poison, generation);
-    record.streak = extend(record.streak, record.best_step);
-    const auto pause = backoff(record.streak, record.job.spec().recovery());
-    if (pause.count() > 0) record.retry_at = now.steady + pause;
+    if (!cause->joiner) {  // that worker will not do it again
+      record.streak = extend(record.streak, record.best_step);
+      const auto pause = backoff(record.streak, record.job.spec().recovery());
+      if (pause.count() > 0) record.retry_at = now.steady + pause;
+    }
   }
   record.mark(JobRecord::Unsaved::kState);
 }
@@ -182,8 +190,7 @@ void Engine::take_beat(Now now, JobRecord& record, Member& member, const v1::Bea
       member.entered_reduce == beat.entered_reduce())
     return;
   const bool same_phase = member.phase == beat.phase();
-  if (!same_phase &&
-      (member.phase == v1::TRAINER_PHASE_VALIDATE || member.phase == v1::TRAINER_PHASE_CHECKPOINT))
+  if (!same_phase && member.phase == v1::TRAINER_PHASE_VALIDATE && ended_by_itself(*record.generation, beat))
     record.measured.phase(member.phase, Seconds(now.steady - member.phase_since).count());
   if (!same_phase) member.phase_since = now.steady;
   member.phase = beat.phase();
@@ -227,11 +234,12 @@ void Engine::check_silence(Now now) {
       if (!member.connected) {
         if (!grace_over) continue;
         member.lost = true;
-        fail(now, *record, worker_lost(member, "it did not come back after the coordinator's restart"));
+        if (!record->generation->concluded)
+          fail(now, *record, worker_lost(member, "it did not come back after the coordinator's restart"));
       } else if (member.missing_since &&
                  now.steady - *member.missing_since >= options_.missing_trainer_wait) {
         member.gone = true;
-        if (!member.stop_sent)
+        if (!member.stop_sent && !record->generation->concluded)
           fail(now, *record,
                {Evidence::Kind::kWorkerLost, member.rank, "TrainerLost",
                 "rank " + std::to_string(member.rank) + " on " + member.host +

@@ -87,6 +87,7 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   transition.set_message(action.message);
   *transition.mutable_at() = at;
   outputs_.emplace_back(Announce{job.id(), transition});
+  keep_newest_transitions(job);
   if (action.state == v1::JOB_STATE_RUNNING) {
     if (!job.has_started_at()) *job.mutable_started_at() = at;
     record.remark.reset();

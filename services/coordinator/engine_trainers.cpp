@@ -35,7 +35,10 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
       if (member->finish) return;
       member->finish = event.finished();
       member->asked_at = now.steady;  // its end is due
-      if (auto evidence = judge_finish(*member, event.finished())) fail(now, *record, std::move(*evidence));
+      if (auto evidence = judge_finish(*member, event.finished())) {
+        blame_joiners(*record, *member, *evidence);
+        fail(now, *record, std::move(*evidence));
+      }
       break;
     default:
       return;
@@ -51,7 +54,7 @@ void Engine::on_started(Now now, JobRecord& record, const v1::StartReport& repor
     record.job.set_checkpoint(report.checkpoint());
     record.job.set_checkpoint_step(report.first_step());
   }
-  for (const std::string& note : report.notes()) record.job.add_warnings(note);
+  for (const std::string& note : report.notes()) add_warning(record.job, note);
   const std::int64_t lost = record.ledger.begin(
       generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
       record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
@@ -74,6 +77,7 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   generation.last_step = report.step();
   record.measured.step(report.seconds(), record.job.workers());
   if (std::exchange(generation.stepped, true)) return;
+  for (const Member& member : generation.members) record.proven.insert(member.worker_id);
   record.measured.first_step(Seconds(now.steady - generation.opened_at).count());
   if (!record.recovery.started) return;
   first_step_done(record.job, record.recovery, now.steady);
@@ -84,7 +88,28 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
 
 void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
   record_checkpoint(record.job, report);
+  const double seconds = report.blocked_seconds() + report.persist_seconds();
+  if (report.verified() && seconds > 0.0) record.measured.phase(v1::TRAINER_PHASE_CHECKPOINT, seconds);
   record.mark(JobRecord::Unsaved::kState);
+}
+
+// An error of its own says something of the worker, not of the job, when the worker has just joined those
+// that had got on without it. Ranks that compare their hardware all fail, whoever differs.
+void Engine::blame_joiners(JobRecord& record, const Member& member, Evidence& evidence) {
+  Generation& generation = *record.generation;
+  if (evidence.restartable || generation.stepped) return;
+  const auto joins = [&](const Member& one) { return !record.proven.contains(one.worker_id); };
+  if (std::all_of(generation.members.begin(), generation.members.end(), joins)) return;
+  const bool mixed = evidence.reason == "MixedHardware";
+  for (Member& one : generation.members) {
+    if (!joins(one) || (!mixed && one.rank != member.rank)) continue;
+    evidence.joiner = evidence.restartable = true;
+    one.draining = true;
+    if (!record.refused.insert(one.worker_id).second) continue;
+    add_warning(record.job, "worker " + one.worker_id + " on " + one.host +
+                                " is not used for this job any more: " + evidence.message);
+    record.mark(JobRecord::Unsaved::kState);
+  }
 }
 
 void Engine::on_exit(Now now, const std::string& worker_id, const v1::TrainerEvent& event) {

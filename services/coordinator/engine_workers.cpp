@@ -7,6 +7,14 @@
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
+namespace {
+
+// Never into the future: it may have been noted during the pause.
+void shift(Clock::Steady& at, Now now, std::chrono::nanoseconds pause) {
+  at = std::min(now.steady, at + pause);
+}
+
+}  // namespace
 
 std::string Engine::connect(Now now, const v1::Register& identity) {
   std::string id;
@@ -32,8 +40,8 @@ std::string Engine::connect(Now now, const v1::Register& identity) {
 
 void Engine::adopt(Now now, const Worker& known) {
   Worker& worker = *registry_.find(known.id);
-  const auto& running = worker.identity.running();
-  for (const v1::GenerationId& id : running) {
+  for (const v1::GenerationId& id : worker.identity.running()) {
+    if (assign_again(now, worker, id)) continue;
     JobRecord* record = live_record(id);
     Member* member = record == nullptr ? nullptr : seat_in(*record, worker.identity.incarnation());
     registry_.occupy(worker, id, member == nullptr ? -1 : member->rank);
@@ -59,9 +67,8 @@ void Engine::adopt(Now now, const Worker& known) {
   for (const auto& [record, rank] : seats->second) {
     Member* member = record->generation->member(rank);
     if (member->gone) continue;
-    const bool runs = std::any_of(running.begin(), running.end(), [&, job = record](const auto& id) {
-      return id.job_id() == job->id() && id.generation() == job->generation->number;
-    });
+    const bool runs = worker.busy && worker.busy->job_id() == record->id() &&
+                      worker.busy->generation() == record->generation->number;
     member->connected = true;
     if (runs) continue;
     if (member->lost || member->left) {
@@ -70,6 +77,32 @@ void Engine::adopt(Now now, const Worker& known) {
       member->missing_since = now.steady;
     }
   }
+}
+
+// Its trainer waits since an earlier generation: of its seat in the open one the agent has not heard.
+bool Engine::assign_again(Now now, Worker& worker, const v1::GenerationId& held) {
+  const auto found = by_id_.find(held.job_id());
+  if (found == by_id_.end() || !found->second->has_open_generation()) return false;
+  JobRecord& record = *found->second;
+  const Generation& generation = *record.generation;
+  Member* member = seat_in(record, worker.identity.incarnation());
+  if (member == nullptr || held.generation() >= generation.number || member->gone || member->left ||
+      member->kill_sent)
+    return false;
+  registry_.occupy(worker, record.generation_id(), member->rank);
+  member->connected = true;
+  member->last_heard = member->changed_at = now.steady;
+  const auto neighbours = std::count_if(generation.members.begin(), generation.members.end(),
+                                        [&](const Member& other) { return other.host == member->host; });
+  v1::CoordinatorMessage message;
+  *message.mutable_start() = assignment(record, *member, static_cast<int>(neighbours));
+  send(worker.id, std::move(message));
+  if (generation.broken_up) {
+    take_back(now, record, *member);
+  } else {
+    repeat_order(now, record, *member);
+  }
+  return true;
 }
 
 void Engine::beat(Now now, const std::string& worker_id, const v1::Beat& beat) {
@@ -123,8 +156,8 @@ void Engine::drain(Now now, const std::string& worker_id, const v1::Draining& dr
   if (seats != seats_.end()) {
     for (const auto& [record, rank] : seats->second) {
       record->generation->member(rank)->draining = true;
-      record->job.add_warnings("worker " + worker_id + " on " + worker->identity.host() +
-                               " leaves: " + draining.reason());
+      add_warning(record->job,
+                  "worker " + worker_id + " on " + worker->identity.host() + " leaves: " + draining.reason());
       record->mark(JobRecord::Unsaved::kProgress);
     }
   }
@@ -146,20 +179,50 @@ void Engine::dismiss(const std::string& worker_id) {
   send(worker_id, std::move(message));
 }
 
-void Engine::forgive(std::chrono::nanoseconds pause) {
-  registry_.forgive(pause);
+void Engine::wake(Now now) {
+  const auto since = now.steady - std::exchange(awake_at_, now.steady);
+  if (since > options_.own_pause) {
+    forgive(now, since);
+  } else if (store_fails_) {
+    forgive_orders(now, since);
+  }
+}
+
+void Engine::stalled(Now now, std::chrono::nanoseconds pause) {
+  forgive(now, pause);
+  shift(awake_at_, now, pause);
+}
+
+void Engine::forgive(Now now, std::chrono::nanoseconds pause) {
+  registry_.forgive(now.steady, pause);
+  if (now.steady - pause < reconnect_until_) reconnect_until_ += pause;
   for (const auto& record : jobs_) {
     if (!record->has_open_generation()) continue;
     for (Member& member : record->generation->members) {
-      member.last_heard += pause;
-      member.changed_at += pause;
+      shift(member.last_heard, now, pause);
+      shift(member.changed_at, now, pause);
+      if (member.missing_since) shift(*member.missing_since, now, pause);
     }
+  }
+  forgive_orders(now, pause);
+}
+
+// They are timed from when they can be given.
+void Engine::forgive_orders(Now now, std::chrono::nanoseconds pause) {
+  for (const auto& record : jobs_) {
+    if (record->desired.deadline) *record->desired.deadline += pause;
+    if (record->previous && record->previous->failed_at) shift(*record->previous->failed_at, now, pause);
+    if (!record->has_open_generation()) continue;
+    Generation& generation = *record->generation;
+    if (generation.failed_at) shift(*generation.failed_at, now, pause);
+    if (generation.killed_at) shift(*generation.killed_at, now, pause);
+    if (generation.leave_by) *generation.leave_by += pause;
+    for (Member& member : generation.members) shift(member.asked_at, now, pause);
   }
 }
 
 void Engine::tick(Now now) {
-  const auto since = now.steady - std::exchange(last_tick_, now.steady);
-  if (since > options_.own_pause) forgive(since);
+  wake(now);
   for (const std::string& id : registry_.silent(now.steady, options_.worker_lost_after)) {
     outputs_.emplace_back(DropAgent{id, "no beat"});
     disconnect(

@@ -27,7 +27,8 @@ struct Evidence {
   std::string reason;   // CamelCase
   std::string message;  // a sentence that names rank, host and what is known
   bool restartable = true;
-  bool named = true;  // `rank` is the culprit; otherwise it only said so
+  bool named = true;    // `rank` is the culprit; otherwise it only said so
+  bool joiner = false;  // of a worker that joined a job which got on without it, and is left out from now on
 };
 
 struct Member {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <utility>
 
 namespace mdgen::coordinator {
 namespace {
@@ -91,7 +92,7 @@ Bounds bounds(const Measured& measured, int world_size, double scale, bool stepp
 
   Bounds result;
   result.silent = Seconds(floor);
-  result.abort = bound(kAbortSteps, step);
+  result.abort = step > 0.0 ? bound(kAbortSteps, step) : first;
   result.phase.fill(running);
   const auto set = [&](v1::TrainerPhase phase, Seconds value) {
     result.phase[static_cast<std::size_t>(phase)] = value;
@@ -102,6 +103,29 @@ Bounds bounds(const Measured& measured, int world_size, double scale, bool stepp
   set(v1::TRAINER_PHASE_VALIDATE, std::max(running, validation));
   set(v1::TRAINER_PHASE_CHECKPOINT, std::max(running, checkpoint));
   return result;
+}
+
+Measured measured_before(const v1::Timeouts& shown, int world_size, double scale) {
+  Measured measured;
+  const double wider = std::max(1.0, scale);
+  const auto shown_of = [&](v1::TrainerPhase phase) {
+    const auto found = shown.phase_seconds().find(phase_name(phase));
+    return found == shown.phase_seconds().end() ? 0.0 : found->second;
+  };
+  const double first = shown_of(v1::TRAINER_PHASE_INIT);
+  // Without a measured step an abort has the time of a first step.
+  if (const double abort = shown.abort_seconds(); abort > 0.0 && abort != first) {
+    const double compute = shown_of(v1::TRAINER_PHASE_COMPUTE);
+    measured.step(std::min(abort / kAbortSteps, compute > 0.0 ? compute / kStepFactor : abort) / wider,
+                  world_size);
+  }
+  if (first > 0.0 && first != kFirstStep * scale) measured.first_step(first / kStepFactor / wider);
+  for (const auto& [phase, before] : {std::pair{v1::TRAINER_PHASE_VALIDATE, kValidation},
+                                      std::pair{v1::TRAINER_PHASE_CHECKPOINT, kCheckpoint}}) {
+    const double bound = shown_of(phase);
+    if (bound > 0.0 && bound < before * scale) measured.phase(phase, bound / kStepFactor / wider);
+  }
+  return measured;
 }
 
 v1::Timeouts to_timeouts(const Bounds& bounds, Seconds worker_lost, Seconds lease) {

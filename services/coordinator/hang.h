@@ -56,10 +56,14 @@ struct Bounds {
 };
 
 // `scale` is recovery.timeout_scale. Everything is at least 10 s x scale, and 3 s; a step's phases are 4
-// times the longest step, an abort 3 times; before a generation's first step, and while validations and
-// checkpoints are not measured, the bounds are generous (600 s, 3600 s, 1800 s, x scale). A first step has 60
-// s x scale at least, since a new process starts cold. `steady_validations`: all of them do the same work.
+// times the longest step, an abort 3 times, or as long as a first step while none is measured; before a
+// generation's first step, and while validations and checkpoints are not measured, the bounds are generous
+// (600 s, 3600 s, 1800 s, x scale). A first step has 60 s x scale at least, since a new process starts cold.
+// `steady_validations`: all of them do the same work.
 Bounds bounds(const Measured& measured, int world_size, double scale, bool stepped, bool steady_validations);
+
+// What bounds that were shown, and stored, say of the times behind them: at least as long as those were.
+Measured measured_before(const v1::Timeouts& shown, int world_size, double scale);
 
 v1::Timeouts to_timeouts(const Bounds& bounds, Seconds worker_lost, Seconds lease);
 

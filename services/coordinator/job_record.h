@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "core/ledger/writer.h"
@@ -68,6 +69,8 @@ struct JobRecord {
   std::optional<Generation> previous;
   RecoveryClock recovery;
   Measured measured;
+  std::set<std::string> proven;   // workers that were in a generation which stepped
+  std::set<std::string> refused;  // workers that cannot do its work, and get none of it any more
   std::optional<Clock::Steady> timeouts_shown;
   Clock::Steady resized_at{};        // when the newest generation opened
   std::optional<int> cap;            // of the next generation's members

@@ -1,12 +1,17 @@
 #include "services/coordinator/progress.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 namespace mdgen::coordinator {
 namespace {
 
 const std::string kBadSample = "left out: ";
 const std::string kCheckpoint = "no checkpoint: ";
+const std::string kWarningsLeftOut = " older warnings are left out";
+const std::string kTransitionsLeftOut = " transitions after it are left out";
+const std::string kBreak = "; ";
 
 void drop_warnings(v1::Job& job, const std::string& head) {
   auto& warnings = *job.mutable_warnings();
@@ -15,7 +20,37 @@ void drop_warnings(v1::Job& job, const std::string& head) {
   warnings.erase(kept, warnings.end());
 }
 
+// "12 things are left out" -> 12; 0 for anything else.
+std::int64_t left_out(const std::string& text, const std::string& words) {
+  return text.ends_with(words) ? std::strtoll(text.c_str(), nullptr, 10) : 0;
+}
+
 }  // namespace
+
+void add_warning(v1::Job& job, std::string text) {
+  auto& warnings = *job.mutable_warnings();
+  *warnings.Add() = std::move(text);
+  const std::int64_t before = left_out(warnings[0], kWarningsLeftOut);
+  const int head = before > 0 ? 1 : 0;
+  const int extra = warnings.size() - head - kKeptWarnings;
+  if (extra <= 0) return;
+  warnings.DeleteSubrange(1, extra + head - 1);
+  warnings[0] = std::to_string(before + extra) + kWarningsLeftOut;
+}
+
+void keep_newest_transitions(v1::Job& job) {
+  auto& transitions = *job.mutable_transitions();
+  const int extra = transitions.size() - 1 - kKeptTransitions;
+  if (extra <= 0) return;
+  transitions.DeleteSubrange(1, extra);
+  std::string& text = *transitions[0].mutable_message();
+  std::int64_t before = 0;
+  if (const auto at = text.rfind(kBreak); at != std::string::npos) {
+    before = left_out(text.substr(at + kBreak.size()), kTransitionsLeftOut);
+    if (before > 0) text.resize(at);
+  }
+  text += kBreak + std::to_string(before + extra) + kTransitionsLeftOut;
+}
 
 void Pace::add(std::int64_t tokens, double seconds) {
   steps_.push_back({tokens, seconds});
@@ -48,15 +83,15 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
     const auto entries = std::count_if(warnings.begin(), warnings.end(),
                                        [](const std::string& text) { return text.starts_with(kBadSample); });
     if (told || entries >= kMostBadEntries) continue;
-    job.add_warnings(head + "(virtual sample " + std::to_string(sample.virtual_sample()) + ", " + where +
-                     "): " + sample.reason());
+    add_warning(job, head + "(virtual sample " + std::to_string(sample.virtual_sample()) + ", " + where +
+                         "): " + sample.reason());
   }
 }
 
 void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report) {
   drop_warnings(job, kCheckpoint);
   if (!report.verified()) {
-    job.add_warnings(kCheckpoint + report.problem());
+    add_warning(job, kCheckpoint + report.problem());
   } else if (report.step() >= job.checkpoint_step()) {
     job.set_checkpoint(report.folder());
     job.set_checkpoint_step(report.step());

@@ -34,6 +34,14 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
 // Writes a report into what people see: step, epoch, loss, first loss, tokens/s, ETA, bad samples.
 void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report);
 
+// The newest are kept; the first of the list says how many older ones are left out.
+inline constexpr int kKeptWarnings = 200;
+void add_warning(v1::Job& job, std::string text);
+
+// Likewise, but the first of all stays and says it.
+inline constexpr int kKeptTransitions = 1000;
+void keep_newest_transitions(v1::Job& job);
+
 // The newest verified checkpoint. One that failed is a warning until a later one succeeds.
 void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report);
 

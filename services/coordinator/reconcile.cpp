@@ -176,14 +176,21 @@ std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const 
   return actions;
 }
 
+double timeout_scale(const JobRecord& record) {
+  const v1::RecoverySpec& spec = record.job.spec().recovery();
+  return spec.has_timeout_scale() ? spec.timeout_scale() : 1.0;
+}
+
+int world_size(const JobRecord& record) {
+  return record.generation ? static_cast<int>(record.generation->members.size()) : 1;
+}
+
 Bounds bounds_of(const JobRecord& record) {
   const v1::JobSpec& spec = record.job.spec();
-  const double scale = spec.recovery().has_timeout_scale() ? spec.recovery().timeout_scale() : 1.0;
   const bool steady_validations =
       spec.loop().inference_batches() == 0 || spec.loop().designability_freq() <= 1;
-  const int world_size = record.generation ? static_cast<int>(record.generation->members.size()) : 1;
-  return bounds(record.measured, world_size, scale, record.generation && record.generation->stepped,
-                steady_validations);
+  return bounds(record.measured, world_size(record), timeout_scale(record),
+                record.generation && record.generation->stepped, steady_validations);
 }
 
 }  // namespace mdgen::coordinator

@@ -65,6 +65,8 @@ using Offer = std::optional<std::vector<std::string>>;
 std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const Offer& offer,
                               const EngineOptions& options);
 
+double timeout_scale(const JobRecord& record);
+int world_size(const JobRecord& record);  // of the newest generation; 1 without
 // As they are for the newest generation.
 Bounds bounds_of(const JobRecord& record);
 

@@ -25,7 +25,10 @@ const Member* holder(const JobRecord& record) {
 }
 
 // Orders that were given are waited for; then who was asked is killed, and who was killed is lost.
-void hurry(Clock::Steady now, const Generation& generation, const EngineOptions& options, Actions& actions) {
+void hurry(Clock::Steady now, const JobRecord& record, const EngineOptions& options, Actions& actions) {
+  const Generation& generation = *record.generation;
+  const Seconds write_wait =
+      std::max(Seconds(options.checkpoint_wait), bounds_of(record).of(v1::TRAINER_PHASE_CHECKPOINT));
   KillTrainers kill;
   LoseMembers lose;
   for (const Member& member : generation.members) {
@@ -33,7 +36,7 @@ void hurry(Clock::Steady now, const Generation& generation, const EngineOptions&
     const auto waited = now - member.asked_at;
     if (member.kill_sent) {
       if (waited >= options.kill_wait) lose.ranks.push_back(member.rank);
-    } else if (waited >= (member.writes ? options.checkpoint_wait : options.exit_wait)) {
+    } else if (waited >= (member.writes ? write_wait : Seconds(options.exit_wait))) {
       kill.ranks.push_back(member.rank);
     }
   }
@@ -115,7 +118,7 @@ void let_go(Clock::Steady now, const JobRecord& record, const EngineOptions& opt
       return;
     }
   }
-  hurry(now, generation, options, actions);
+  hurry(now, record, options, actions);
 }
 
 void reconcile_cancelling(Clock::Steady now, const JobRecord& record, const EngineOptions& options,

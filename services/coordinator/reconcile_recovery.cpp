@@ -93,10 +93,37 @@ bool is_over(Clock::Steady now, const JobRecord& record, const EngineOptions& op
   return false;
 }
 
+// In these phases an abort is heeded only at their end, however long that takes; not by a stopped process.
+Seconds time_to_leave(const Member& member, const Bounds& bounds) {
+  const bool heeds_late = member.phase == v1::TRAINER_PHASE_VALIDATE ||
+                          member.phase == v1::TRAINER_PHASE_CHECKPOINT ||
+                          member.phase == v1::TRAINER_PHASE_INIT || member.phase == v1::TRAINER_PHASE_HEAL;
+  if (!heeds_late || member.silent >= bounds.silent) return bounds.abort;
+  return std::max(bounds.abort, bounds.of(member.phase));
+}
+
+// A restart would not help: what the others hold and no checkpoint has is written, then all end.
+void end_failed(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
+                const Verdict& verdict, Actions& actions) {
+  const Generation& generation = *record.generation;
+  const bool on_disk = record.job.step() == 0 || (!record.job.checkpoint().empty() &&
+                                                  record.job.checkpoint_step() >= record.job.step());
+  const bool writes = std::any_of(generation.members.begin(), generation.members.end(),
+                                  [](const Member& member) { return member.writes; });
+  if ((on_disk && !writes) || generation.killed_at) {
+    kill_rest(generation, actions);
+    if (ended(now, generation, options)) fail(verdict.reason, verdict.message, actions);
+    return;
+  }
+  actions.emplace_back(Explain{verdict.reason, verdict.message + "; what the others hold is written"});
+  if (chase(now, record, options, actions) || !generation.all_out()) return;
+  let_go(now, record, options, {v1::JOB_STATE_FAILED, verdict.reason, verdict.message}, actions);
+}
+
 }  // namespace
 
 bool chase(Clock::Steady now, const JobRecord& record, const EngineOptions& options, Actions& actions) {
-  const Seconds abort = bounds_of(record).abort;
+  const Bounds bounds = bounds_of(record);
   KillTrainers kill;
   LoseMembers lose;
   for (const Member& member : record.generation->members) {
@@ -104,7 +131,7 @@ bool chase(Clock::Steady now, const JobRecord& record, const EngineOptions& opti
     if (member.kill_sent) {
       if (now - member.asked_at >= options.kill_wait) lose.ranks.push_back(member.rank);
     } else if (!member.left && (member.finish || member.abandon_sent)) {
-      const Seconds wait = member.finish ? Seconds(options.kill_wait) : abort;
+      const Seconds wait = member.finish ? Seconds(options.kill_wait) : time_to_leave(member, bounds);
       if (now - member.asked_at >= wait) kill.ranks.push_back(member.rank);
     }
   }
@@ -125,11 +152,7 @@ void reconcile_failed(Clock::Steady now, const JobRecord& record, const Offer& o
     actions.emplace_back(BreakUp{});
     return;
   }
-  if (hopeless) {
-    kill_rest(generation, actions);
-    if (ended(now, generation, options)) fail(hopeless->reason, hopeless->message, actions);
-    return;
-  }
+  if (hopeless) return end_failed(now, record, options, *hopeless, actions);
   if (!is_over(now, record, options, cause.reason, cause.message, actions)) return;
   if (!generation.concluded) {
     actions.emplace_back(Conclude{});

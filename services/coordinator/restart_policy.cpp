@@ -13,7 +13,7 @@ constexpr int kPoisonAfter = 3;
 constexpr int kMaxRestarts = 100;
 
 bool ends_a_process(const Evidence& cause) {
-  return cause.named &&
+  return cause.named && !cause.joiner &&
          (cause.kind == Evidence::Kind::kTrainerExit || cause.kind == Evidence::Kind::kTrainerFailure);
 }
 
@@ -21,6 +21,7 @@ bool ends_a_process(const Evidence& cause) {
 
 std::string restart_kind(const Evidence& cause) {
   if (!cause.restartable) return "";
+  if (cause.joiner) return "worker_lost";
   if (cause.reason == "OutOfMemory") return "out_of_memory";
   if (cause.reason == "ReplicaDiverged") return "diverged";
   switch (cause.kind) {
@@ -53,7 +54,8 @@ PoisonWatch extend(const PoisonWatch& watch, const Generation& generation) {
     return watch;
   const Member* culprit = generation.member(cause->rank);
   if (culprit != nullptr && culprit->injected) return watch;
-  return {generation.last_step, watch.step == generation.last_step ? watch.times + 1 : 1};
+  const std::int64_t step = std::max(generation.last_step, culprit == nullptr ? 0 : culprit->step);
+  return {step, watch.step == step ? watch.times + 1 : 1};
 }
 
 std::chrono::milliseconds backoff(const FailureStreak& streak, const v1::RecoverySpec& spec) {

@@ -18,9 +18,22 @@ class FreeList {
     if (found == free_.end()) return false;
     return mark(static_cast<std::size_t>(found - free_.begin()));
   }
-  const std::string& take_next() {
-    while (!mark(next_)) ++next_;
-    return free_[next_];
+  // The first that is not refused; null without any.
+  const std::string* take_next(const std::vector<std::string>& refused) {
+    while (next_ < free_.size() && taken_[next_]) ++next_;
+    for (std::size_t index = next_; index < free_.size(); ++index)
+      if (std::find(refused.begin(), refused.end(), free_[index]) == refused.end() && mark(index))
+        return &free_[index];
+    return nullptr;
+  }
+  // Those that are left and not refused.
+  int left(const std::vector<std::string>& refused) const {
+    int count = left();
+    for (const std::string& worker : refused) {
+      const auto found = std::find(free_.begin(), free_.end(), worker);
+      if (found != free_.end() && !taken_[static_cast<std::size_t>(found - free_.begin())]) --count;
+    }
+    return count;
   }
 
  private:
@@ -37,6 +50,10 @@ class FreeList {
   std::size_t next_ = 0;
 };
 
+bool refuses(const Want& want, const std::string& worker) {
+  return std::find(want.refused.begin(), want.refused.end(), worker) != want.refused.end();
+}
+
 }  // namespace
 
 std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>& wants, const Pool& pool) {
@@ -45,13 +62,18 @@ std::map<std::string, std::vector<std::string>> schedule(const std::vector<Want>
   bool held_back = false;
   for (const Want& want : wants) {
     if (!want.feasible(pool.total)) continue;
-    held_back |= want.min > free.left();
+    const int left = free.left(want.refused);
+    held_back |= want.min > left;
     if (held_back && want.min > 0) continue;
-    const auto count = static_cast<std::size_t>(held_back ? 0 : std::clamp(want.max, 0, free.left()));
+    const auto count = static_cast<std::size_t>(held_back ? 0 : std::clamp(want.max, 0, left));
     std::vector<std::string>& workers = given[want.job_id];
     for (const std::string& worker : want.prefer)
-      if (workers.size() < count && free.take(worker)) workers.push_back(worker);
-    while (workers.size() < count) workers.push_back(free.take_next());
+      if (workers.size() < count && !refuses(want, worker) && free.take(worker)) workers.push_back(worker);
+    while (workers.size() < count) {
+      const std::string* worker = free.take_next(want.refused);
+      if (worker == nullptr) break;
+      workers.push_back(*worker);
+    }
   }
   return given;
 }

@@ -16,6 +16,7 @@ struct Want {
   int held = 0;    // workers that it has already
   int former = 0;  // and had before
   std::vector<std::string> prefer{};
+  std::vector<std::string> refused{};  // it does not take these
   int priority = 0;
   bool queued = false;  // it has no workers, and goes by its priority
 

@@ -103,8 +103,8 @@ std::vector<const Worker*> WorkerRegistry::all() const {
   return list;
 }
 
-void WorkerRegistry::forgive(std::chrono::nanoseconds pause) {
-  for (auto& [id, worker] : workers_) worker.last_beat += pause;
+void WorkerRegistry::forgive(Clock::Steady now, std::chrono::nanoseconds pause) {
+  for (auto& [id, worker] : workers_) worker.last_beat = std::min(now, worker.last_beat + pause);
 }
 
 std::vector<std::string> WorkerRegistry::silent(Clock::Steady now, std::chrono::milliseconds limit) const {

@@ -53,11 +53,15 @@ class WorkerRegistry {
   void drain(Worker& worker);
 
   // `pause` was ours: it counts as nobody's silence.
-  void forgive(std::chrono::nanoseconds pause);
+  void forgive(Clock::Steady now, std::chrono::nanoseconds pause);
   // Ids of those whose last beat is older than `limit`.
   std::vector<std::string> silent(Clock::Steady now, std::chrono::milliseconds limit) const;
   PoolSize size() const {
     return {static_cast<int>(free_.size()), static_cast<int>(workers_.size()) - draining_};
+  }
+  bool is_free(const std::string& id) const {
+    const Worker* worker = find(id);
+    return worker != nullptr && free_.contains(worker->order);
   }
   Pool pool() const;
 

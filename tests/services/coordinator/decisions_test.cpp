@@ -62,6 +62,28 @@ TEST(Pace, IsTheMeanOfTheLastSteps) {
   EXPECT_DOUBLE_EQ(pace.seconds_per_step(), 0.5);
 }
 
+TEST(Warnings, AreTheNewestAndSayHowManyAreLeftOut) {
+  v1::Job job;
+  for (int i = 0; i < kKeptWarnings; ++i) add_warning(job, "warning " + std::to_string(i));
+  EXPECT_EQ(job.warnings(0), "warning 0");
+  for (int i = 0; i < 3; ++i) add_warning(job, "late " + std::to_string(i));
+  EXPECT_EQ(job.warnings_size(), kKeptWarnings + 1);
+  EXPECT_EQ(job.warnings(0), "3 older warnings are left out");
+  EXPECT_EQ(job.warnings(1), "warning 3");
+  EXPECT_EQ(job.warnings(kKeptWarnings), "late 2");
+}
+
+TEST(Transitions, AreTheFirstAndTheNewest) {
+  v1::Job job;
+  for (int i = 0; i < kKeptTransitions + 4; ++i) {
+    job.add_transitions()->set_message("transition " + std::to_string(i));
+    keep_newest_transitions(job);
+  }
+  EXPECT_EQ(job.transitions_size(), kKeptTransitions + 1);
+  EXPECT_EQ(job.transitions(0).message(), "transition 0; 3 transitions after it are left out");
+  EXPECT_EQ(job.transitions(1).message(), "transition 4");
+}
+
 TEST(FailureStreak, CountsUntilThereIsProgress) {
   FailureStreak streak = extend(FailureStreak{}, 5);
   EXPECT_EQ(streak.failures, 1);
@@ -146,6 +168,18 @@ TEST(Cause, AFullDiskOutweighsThePeersThatLostTheRankAndIsTriedAgain) {
   EXPECT_EQ(generation.cause()->reason, "CheckpointFailed");
   EXPECT_EQ(generation.cause()->rank, 0);
   EXPECT_TRUE(generation.cause()->restartable);
+}
+
+TEST(PoisonWatch, GoesByTheCulpritsOwnWordWhenItWasFurther) {
+  Generation generation;
+  generation.members = {member(0), member(1)};
+  generation.members[0].started = true;
+  generation.last_step = 10;
+  generation.evidence.push_back(*judge_exit(generation.members[1], process_exit(0, SIGSEGV)));
+  EXPECT_EQ(extend(PoisonWatch{}, generation).step, 10);
+  generation.members[1].step = 11;
+  EXPECT_EQ(extend(PoisonWatch{}, generation).step, 11);
+  EXPECT_EQ(extend(PoisonWatch{11, 1}, generation).times, 2);
 }
 
 TEST(Reconcile, DoesNothingWithoutNews) {

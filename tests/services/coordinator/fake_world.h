@@ -90,6 +90,8 @@ class MemoryStore : public JobStore {
     record.previous.reset();
     record.recovery = {};
     record.measured = {};
+    record.proven.clear();
+    record.refused.clear();
     record.cap.reset();
     record.remark.reset();
     record.desired.deadline.reset();

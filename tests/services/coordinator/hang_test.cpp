@@ -107,5 +107,32 @@ TEST(Measured, ForgetsWhatIsLongAgo) {
   EXPECT_DOUBLE_EQ(measured.longest_step(1), 1.0);
 }
 
+TEST(Bounds, WithoutAMeasuredStepAnAbortHasTheTimeOfAFirstStep) {
+  EXPECT_DOUBLE_EQ(bounds({}, 2, 1.0, false, true).abort.count(), 600.0);
+  EXPECT_DOUBLE_EQ(bounds({}, 2, 0.1, false, true).abort.count(), 60.0);
+}
+
+TEST(MeasuredBefore, GivesTheSameBoundsAgain) {
+  for (const double scale : {0.3, 1.0, 2.0}) {
+    Measured measured;
+    const Bounds unmeasured = bounds(measured, 2, scale, false, true);
+    const auto again = [&](const Bounds& shown, bool stepped) {
+      const v1::Timeouts stored = to_timeouts(shown, Seconds(5), Seconds(600));
+      return bounds(measured_before(stored, 2, scale), 2, scale, stepped, true);
+    };
+    EXPECT_DOUBLE_EQ(again(unmeasured, false).abort.count(), unmeasured.abort.count());
+    EXPECT_DOUBLE_EQ(again(unmeasured, false).of(kCheckpoint).count(), unmeasured.of(kCheckpoint).count());
+    measured.step(20.0, 2);
+    measured.first_step(40.0);
+    measured.phase(kCheckpoint, 50.0);
+    const Bounds known = bounds(measured, 2, scale, true, true);
+    const Bounds same = again(known, true);
+    EXPECT_DOUBLE_EQ(same.abort.count(), known.abort.count());
+    for (const v1::TrainerPhase phase :
+         {kCompute, kCheckpoint, v1::TRAINER_PHASE_INIT, v1::TRAINER_PHASE_VALIDATE})
+      EXPECT_DOUBLE_EQ(same.of(phase).count(), known.of(phase).count()) << phase_name(phase);
+  }
+}
+
 }  // namespace
 }  // namespace mdgen::coordinator

@@ -125,16 +125,33 @@ TEST(Recovery, ProgressStartsTheCountAgain) {
   EXPECT_EQ(run.job(run.id).restarts(), 8);
 }
 
-TEST(Recovery, ATrainersOwnErrorIsNotTriedAgain) {
+TEST(Recovery, ATrainersOwnErrorIsNotTriedAgainAndWhatTheOthersHoldIsWritten) {
   Running run;
+  run.checkpoint(run.a, 8);
   run.finish(run.a, v1::OUTCOME_FAILED, "DataLoss", "a.npy is truncated");
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_RUNNING) << "it is not to be restarted";
+  EXPECT_EQ(run.stops(run.b, true), 0);
+  EXPECT_EQ(run.abandons(run.b), 1);
+  run.exit(run.a, 1);
+  run.left(run.b, 10);
+  ASSERT_NE(run.order(run.b), nullptr);
+  EXPECT_TRUE(run.order(run.b)->checkpoint());
+  run.checkpoint(run.b, 10);
+  run.exit(run.b, 0);
+  EXPECT_EQ(run.state(run.id), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(run.job(run.id).reason(), "DataLoss");
+  EXPECT_EQ(run.job(run.id).checkpoint_step(), 10);
+  EXPECT_THAT(run.job(run.id).message(), HasSubstr("a.npy is truncated"));
+}
+
+TEST(Recovery, WithNothingThatIsNotOnDiskAHopelessJobEndsAtOnce) {
+  Running run;
+  run.checkpoint(run.a, 10);
+  run.finish(run.a, v1::OUTCOME_FAILED, "DataLoss", "a.npy is truncated");
   EXPECT_EQ(run.stops(run.b, true), 1);
   run.exit(run.a, 1);
   run.exit(run.b, 0, 9);
   EXPECT_EQ(run.state(run.id), v1::JOB_STATE_FAILED);
-  EXPECT_EQ(run.job(run.id).reason(), "DataLoss");
-  EXPECT_THAT(run.job(run.id).message(), HasSubstr("a.npy is truncated"));
 }
 
 TEST(Recovery, ACollectiveErrorIsActedOnAtOnceAndExplainedLater) {

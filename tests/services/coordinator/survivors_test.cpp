@@ -2,41 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/services/coordinator/fake_world.h"
+#include "tests/services/coordinator/gang.h"
 
 namespace mdgen::coordinator {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::Gang;
 using ::testing::HasSubstr;
 using testing::World;
-
-// A job of `count` workers that runs at step 10.
-struct Gang : World {
-  explicit Gang(int count = 3, int min = 1, int max = 0) {
-    steady += options.reconnect_grace;
-    engine->tick(now());
-    for (int i = 0; i < count; ++i) workers.push_back(agent("i" + std::to_string(i)));
-    id = queued(spec("run", min, max == 0 ? count : max));
-    started(workers[0]);
-    steps(workers[0], 1, 10);
-  }
-  const std::string& operator[](std::size_t rank) const { return workers[rank]; }
-  void beat(std::size_t rank, v1::TrainerPhase phase, std::int64_t step,
-            milliseconds silent = milliseconds(0)) {
-    v1::Beat beat;
-    beat.set_phase(phase);
-    beat.set_step(step);
-    beat.set_entered_reduce(phase == v1::TRAINER_PHASE_REDUCE);
-    beat.set_trainer_silent_ms(silent.count());
-    engine->beat(now(), workers[rank], beat);
-  }
-  const v1::Recovery& recovery() const { return job(id).recoveries(job(id).recoveries_size() - 1); }
-
-  std::vector<std::string> workers;
-  std::string id;
-};
 
 TEST(Survivors, GoOnWithoutAReplacementWhenThereIsNone) {
   Gang gang;
@@ -281,123 +256,6 @@ TEST(Survivors, AnAgentThatDrainsTakesItsTrainerWithIt) {
   EXPECT_EQ(gang.job(gang.id).restarts(), 0) << "no failure";
   const std::string next = gang.queued(World::spec("next", 1, 1));
   EXPECT_EQ(gang.state(next), v1::JOB_STATE_QUEUED) << "it gets no work";
-}
-
-// --- hangs ---
-
-TEST(Hangs, AStoppedProcessIsKilledAndReplaced) {
-  Gang gang(2);
-  gang.beat(0, v1::TRAINER_PHASE_REDUCE, 10);
-  gang.beat(1, v1::TRAINER_PHASE_COMPUTE, 10, milliseconds(9999));
-  gang.pass(milliseconds(100));
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_RUNNING);
-  gang.beat(1, v1::TRAINER_PHASE_COMPUTE, 10, milliseconds(10000));
-  gang.pass(milliseconds(100));
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_RECOVERING);
-  EXPECT_EQ(gang.job(gang.id).reason(), "TrainerSilent");
-  EXPECT_EQ(gang.stops(gang[1], true), 1);
-  EXPECT_EQ(gang.abandons(gang[0]), 1);
-  gang.exit(gang[1], 0, 9);
-  gang.left(gang[0], 10);
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(gang.recovery().reason(), "TrainerSilent") << "our own kill is not the cause";
-}
-
-TEST(Hangs, OnlyWhoHasNotEnteredTheReductionIsKilled) {
-  Gang gang(3);
-  for (int second = 0; second <= 10; ++second) {
-    gang.beat(0, v1::TRAINER_PHASE_REDUCE, 10);
-    gang.beat(1, v1::TRAINER_PHASE_COMPUTE, 10);
-    gang.beat(2, v1::TRAINER_PHASE_REDUCE, 10);
-    gang.pass(seconds(1));
-  }
-  EXPECT_EQ(gang.job(gang.id).reason(), "Hang");
-  EXPECT_THAT(gang.job(gang.id).message(), HasSubstr("rank 1"));
-  EXPECT_THAT(gang.job(gang.id).message(), HasSubstr("compute"));
-  EXPECT_EQ(gang.stops(gang[1], true), 1);
-  EXPECT_EQ(gang.abandons(gang[0]) + gang.abandons(gang[2]), 2);
-}
-
-TEST(Hangs, WithAllInsideNobodyIsKilledAndAllMeetAgain) {
-  Gang gang(2);
-  for (int second = 0; second <= 10; ++second) {
-    gang.beat(0, v1::TRAINER_PHASE_REDUCE, 10);
-    gang.beat(1, v1::TRAINER_PHASE_REDUCE, 10);
-    gang.pass(seconds(1));
-  }
-  EXPECT_EQ(gang.job(gang.id).reason(), "NetworkHang");
-  EXPECT_EQ(gang.abandons(gang[0]) + gang.abandons(gang[1]), 2);
-  gang.left(gang[0], 10);
-  gang.left(gang[1], 10);
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(gang.assignment(gang[1]).attempt(), 1);
-}
-
-TEST(Hangs, TheStatusSaysWhatIsWaitedFor) {
-  Gang gang(2);
-  gang.pass_with_beats(seconds(3));
-  const v1::Timeouts& timeouts = gang.job(gang.id).timeouts();
-  EXPECT_DOUBLE_EQ(timeouts.worker_lost_seconds(), 5.0);
-  EXPECT_DOUBLE_EQ(timeouts.trainer_silent_seconds(), 10.0);
-  EXPECT_DOUBLE_EQ(timeouts.abort_seconds(), 10.0);
-  EXPECT_DOUBLE_EQ(timeouts.phase_seconds().at("reduce"), 10.0);
-  EXPECT_DOUBLE_EQ(timeouts.phase_seconds().at("validate"), 3600.0);
-}
-
-// --- the coordinator is restarted meanwhile ---
-
-TEST(Restarted, WhileItsMembersLeave_TheySayItAgain) {
-  Gang gang(3);
-  gang.exit(gang[2], 0, 11);
-  gang.left(gang[0], 10);
-  const v1::GenerationId old = gang.event(gang[0]).id();
-  gang.restart();
-  ASSERT_EQ(gang.state(gang.id), v1::JOB_STATE_RECOVERING);
-  for (const char* incarnation : {"i0", "i1"}) {
-    v1::Register again = World::identity(incarnation);
-    *again.add_running() = old;
-    gang.agent(again);
-  }
-  EXPECT_EQ(gang.abandons(gang[0]) + gang.abandons(gang[1]), 2);
-  gang.agent("i2");
-  for (int rank : {0, 1}) {
-    v1::TrainerEvent left;
-    *left.mutable_id() = old;
-    left.set_rank(rank);
-    left.mutable_left()->set_applied(10);
-    left.mutable_left()->set_resident(true);
-    left.mutable_left()->set_reason("Abandoned");
-    gang.say(gang[static_cast<std::size_t>(rank)], left);
-  }
-  gang.pass_with_beats(seconds(4));
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(gang.assignment(gang[0]).world_size(), 3);
-  EXPECT_EQ(gang.assignment(gang[0]).attempt(), 1);
-  EXPECT_EQ(gang.assignment(gang[2]).attempt(), 2);
-}
-
-TEST(Restarted, WhileItHeldBelowMin_NothingIsCountedTwice) {
-  Gang gang(2, 2);
-  gang.lose(gang[1]);
-  gang.left(gang[0], 10);
-  const v1::GenerationId old = gang.event(gang[0]).id();
-  const int failures = gang.engine->job(gang.id).streak.failures;
-  ASSERT_TRUE(gang.engine->job(gang.id).generation->concluded);
-  gang.restart();
-  v1::Register again = World::identity("i0");
-  *again.add_running() = old;
-  gang.agent(again);
-  v1::TrainerEvent left;
-  *left.mutable_id() = old;
-  left.mutable_left()->set_applied(10);
-  left.mutable_left()->set_resident(true);
-  gang.say(gang[0], left);
-  gang.pass_with_beats(gang.options.reconnect_grace + seconds(1));
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_RECOVERING);
-  EXPECT_EQ(gang.engine->job(gang.id).streak.failures, failures);
-  gang.agent("i5");
-  EXPECT_EQ(gang.state(gang.id), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(gang.assignment(gang[0]).attempt(), 1);
 }
 
 // A one-rank job needs no collective: nobody else proves that its trainer has stopped.
