@@ -62,6 +62,15 @@ v1::CheckpointReport report_of(const checkpoint::WriteResult& result) {
   return report;
 }
 
+// Nothing: it is damaged.
+std::optional<std::int64_t> step_of(const fs::path& folder) {
+  try {
+    return checkpoint::check_sizes(folder).summary.step;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::string describe(const Start& start) {
   if (start.source == v1::STATE_SOURCE_MEMORY) {
     return "going on after step " + std::to_string(start.step) + " from the memory of rank " +
@@ -127,13 +136,15 @@ void Outputs::await_writer(const Interrupt& interrupt) {
 
 bool Outputs::lacks(std::int64_t step) const {
   if (writer_ && writer_->in_flight().value_or(-1) >= step) return false;
-  for (const fs::path& folder : checkpoint::list(run_folder_ / "checkpoints")) {
-    try {
-      return checkpoint::check_sizes(folder).summary.step < step;
-    } catch (const Error&) {  // a damaged one: the one before it decides
+  try {
+    for (const fs::path& folder : checkpoint::list(run_folder_ / "checkpoints")) {
+      if (const auto there = step_of(folder)) return *there < step;
     }
+    return true;
+  } catch (const std::exception& error) {  // no reason to end a recovery
+    spdlog::warn("{}", error.what());
+    return false;
   }
-  return true;
 }
 
 void Outputs::save(std::int64_t generation, const checkpoint::TrainState& live) {

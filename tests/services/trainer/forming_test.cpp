@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "core/base/error.h"
 
