@@ -1,5 +1,6 @@
 #include "core/checkpoint/background_writer.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const SystemClock kClock;
+constexpr std::chrono::milliseconds kSlice{20};  // between two questions to an interrupt
 
 double seconds_since(Clock::Steady begin) {
   return std::chrono::duration<double>(kClock.steady() - begin).count();
@@ -113,6 +115,7 @@ struct BackgroundWriter::State {
       lock.unlock();
       try {
         if (now == Work::kPrepare) prepare_now();
+        if (now == Work::kWrite && options.before_write) options.before_write(name.step);
         if (now == Work::kWrite) write_now();
       } catch (const std::exception& error) {
         spdlog::error("the checkpoint writer: {}", error.what());
@@ -123,9 +126,15 @@ struct BackgroundWriter::State {
     }
   }
 
-  std::unique_lock<std::mutex> idle() {
+  std::unique_lock<std::mutex> idle(const Interrupt& interrupt) {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return work == Work::kNone; });
+    const auto is_idle = [this] { return work == Work::kNone; };
+    if (!interrupt) changed.wait(lock, is_idle);
+    while (!changed.wait_for(lock, kSlice, is_idle)) {
+      lock.unlock();
+      interrupt();
+      lock.lock();
+    }
     return lock;
   }
   void begin(Work what) {
@@ -156,22 +165,28 @@ void BackgroundWriter::prepare(const TrainState& like) {
   state_->begin(State::Work::kPrepare);
 }
 
-void BackgroundWriter::write(const TrainState& live) {
+void BackgroundWriter::write(const TrainState& live, const Interrupt& interrupt) {
   const Clock::Steady begin = kClock.steady();
-  const auto lock = state_->idle();
+  const auto lock = state_->idle(interrupt);
   state_->buffer.copy(live);
   state_->name = {live.summary.step, state_->options.generation};
   state_->blocked_seconds = seconds_since(begin);
   state_->begin(State::Work::kWrite);
 }
 
-void BackgroundWriter::flush() {
-  const auto lock = state_->idle();
+void BackgroundWriter::flush(const Interrupt& interrupt) {
+  const auto lock = state_->idle(interrupt);
   if (!state_->failure.empty()) throw Error(ErrorCode::kUnavailable, state_->failure);
 }
 
+std::optional<std::int64_t> BackgroundWriter::in_flight() const {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->work != State::Work::kWrite) return std::nullopt;
+  return state_->name.step;
+}
+
 void BackgroundWriter::retry() {
-  const auto lock = state_->idle();
+  const auto lock = state_->idle({});
   if (!state_->failure.empty()) state_->begin(State::Work::kWrite);
 }
 

@@ -30,14 +30,19 @@ struct WriteResult {
 // folder back, compares every digest and applies the policy. A checkpoint that fails is told through `done`
 // and by flush(); training may go on. It may outlive a generation.
 //
-// prepare, write, flush, retry and enter_generation come from one thread; `done` is called on the writer's.
+// prepare, write, flush, in_flight, retry and enter_generation come from one thread; `done` is called on the
+// writer's.
 class BackgroundWriter {
  public:
   struct Options {
     std::filesystem::path checkpoints;
     std::int64_t generation = 1;
     Policy policy;
+    std::function<void(std::int64_t step)> before_write{};  // on the writer's thread; a test's slow disk
   };
+  // Asked again and again, holding nothing, while its caller waits; what it throws ends the wait and nothing
+  // else: the checkpoint in flight goes on.
+  using Interrupt = std::function<void()>;
   using Done = std::function<void(const WriteResult& result)>;
 
   BackgroundWriter(Options options, Done done);
@@ -49,10 +54,12 @@ class BackgroundWriter {
   void prepare(const TrainState& like);
   // Copies `live` and returns; the files are written in the background, named after the generation that this
   // process is in now.
-  void write(const TrainState& live);
+  void write(const TrainState& live, const Interrupt& interrupt = {});
   // Waits until nothing is in flight. Throws Error when the last write() failed, every time until one
   // succeeds.
-  void flush();
+  void flush(const Interrupt& interrupt = {});
+  // The step of the checkpoint in flight.
+  std::optional<std::int64_t> in_flight() const;
   // Writes the last snapshot once more, in the background, when it has failed.
   void retry();
   // What is written from now on is `generation`'s. Whoever is not its rank 0 deletes nothing: `deletes` is

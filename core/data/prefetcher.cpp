@@ -42,7 +42,7 @@ class Prefetcher::Source {
  public:
   virtual ~Source() = default;
   virtual void push(std::int64_t epoch, MicroBatch samples) = 0;
-  virtual Batch get() = 0;
+  virtual Batch get(const std::function<void()>& interrupt) = 0;
   virtual void clear() = 0;
   virtual bool next_is_read() const = 0;
 };
@@ -57,7 +57,7 @@ class Prefetcher::HostSource : public Source {
         *readers_, dataset_, epoch, std::move(samples),
         [&dataset = dataset_](std::int64_t of, const MicroBatch& batch) { return dataset.load(of, batch); });
   }
-  Batch get() override { return readers_->get(); }
+  Batch get(const std::function<void()>& interrupt) override { return readers_->get(interrupt); }
   void clear() override { readers_->clear(); }
   bool next_is_read() const override { return readers_->ready(); }
 
@@ -79,12 +79,12 @@ class Prefetcher::DeviceSource : public Source {
       return dataset_.reader().read(of, batch, buffers_);
     });
   }
-  Batch get() override {
+  Batch get(const std::function<void()>& interrupt) override {
     std::erase_if(copying_, [](const auto& copy) { return copy->done(); });
-    if (!next_) start_next();
+    if (!next_) start_next(interrupt);
     const Upload upload = std::move(*next_);
     next_.reset();
-    if (readers_->ready()) start_next();
+    if (readers_->ready()) start_next({});
     if (upload.error) std::rethrow_exception(upload.error);
     return finish(upload);
   }
@@ -101,10 +101,11 @@ class Prefetcher::DeviceSource : public Source {
     std::exception_ptr error;
   };
 
-  void start_next() {
+  // What `interrupt` throws is thrown by get(), like an error of reading.
+  void start_next(const std::function<void()>& interrupt) {
     Upload upload;
     try {
-      upload.raw = readers_->get();
+      upload.raw = readers_->get(interrupt);
       if (!upload.raw.samples.empty()) {
         upload.copy = copier_->start(upload.raw.bytes, upload.raw.layout.bytes);
         copying_.push_back(upload.copy);
@@ -143,7 +144,7 @@ void Prefetcher::push(std::int64_t epoch, MicroBatch samples) { source_->push(ep
 
 bool Prefetcher::next_is_read() const { return source_->next_is_read(); }
 
-Batch Prefetcher::get() { return source_->get(); }
+Batch Prefetcher::get(const std::function<void()>& interrupt) { return source_->get(interrupt); }
 
 void Prefetcher::clear() { source_->clear(); }
 

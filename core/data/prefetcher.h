@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "core/data/dataset.h"
@@ -24,7 +25,9 @@ class Prefetcher {
   ~Prefetcher();
   Prefetcher(Prefetcher&&) noexcept;
   void push(std::int64_t epoch, MicroBatch samples);
-  Batch get();   // throws what reading this batch threw
+  // Throws what reading this batch threw. While it waits for a reader it asks `interrupt` again and again,
+  // which may throw: then the prefetcher is of no further use.
+  Batch get(const std::function<void()>& interrupt = {});
   void clear();  // forgets what was pushed and not yet got
 
   // Whether the next batch that get() has not begun with is read.

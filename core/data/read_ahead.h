@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -72,15 +73,22 @@ class ReadAhead {
     work_.notify_one();
   }
 
-  // Throws what the job threw; Error(kInternal) when nothing was pushed.
-  Result get() {
+  // Throws what the job threw; Error(kInternal) when nothing was pushed. While it waits for a thread it asks
+  // `interrupt` again and again, which may throw: then nothing is taken.
+  Result get(const std::function<void()>& interrupt = {}) {
     std::unique_lock lock(mutex_);
     if (tasks_.empty()) throw Error(ErrorCode::kInternal, "ReadAhead::get() without a push()");
     const std::shared_ptr<Task> task = tasks_.front();
     if (threads_.empty()) {
       do_task(*task);
     } else {
-      finished_.wait(lock, [&] { return task->done; });
+      const auto done = [&] { return task->done; };
+      if (!interrupt) finished_.wait(lock, done);
+      while (!finished_.wait_for(lock, kSlice, done)) {
+        lock.unlock();
+        interrupt();
+        lock.lock();
+      }
       --started_;
     }
     tasks_.pop_front();
@@ -105,6 +113,8 @@ class ReadAhead {
   }
 
  private:
+  static constexpr std::chrono::milliseconds kSlice{20};  // between two questions to `interrupt`
+
   struct Task {
     Job job;
     Preparation prepare;

@@ -31,15 +31,18 @@ model::Conditioning of_rows(const model::Conditioning& all, const at::Tensor& ro
 // The drift of the flow: what the model's output says of the samples that the solver asks for.
 class Flow {
  public:
-  Flow(model::LatentModel& model, const v1::JobSpec& spec, const model::Conditioning& given)
+  Flow(model::LatentModel& model, const v1::JobSpec& spec, const model::Conditioning& given,
+       const std::function<void()>& interrupt)
       : model_(model),
         design_(spec.model().design()),
         path_(transport::path_type(spec.transport())),
         prediction_(transport::prediction_type(spec.transport())),
         dirichlet_(transport::dirichlet_flow(spec)),
-        given_(given) {}
+        given_(given),
+        interrupt_(interrupt) {}
 
   at::Tensor operator()(const at::Tensor& t, const at::Tensor& x, const at::Tensor& rows) {
+    if (interrupt_) interrupt_();
     if (!rows.is_same(rows_)) {
       now_ = of_rows(given_, rows);
       rows_ = rows;
@@ -61,6 +64,7 @@ class Flow {
   transport::Prediction prediction_;
   transport::DirichletFlow dirichlet_;
   const model::Conditioning& given_;
+  std::function<void()> interrupt_;
   at::Tensor rows_;
   model::Conditioning now_;  // of rows_
 };
@@ -119,14 +123,14 @@ Sampled sequence_alone(model::LatentModel& model, const data::Batch& batch,
 }  // namespace
 
 Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch,
-               std::int64_t max_steps) {
+               std::int64_t max_steps, const std::function<void()>& interrupt) {
   const torch::NoGradGuard no_grad;
   const v1::ModelSpec& what = spec.model();
   const objective::Prepared prepared = objective::prepare(batch, spec);
   const model::Conditioning& given = prepared.conditioning;
   if (what.mpnn() || what.dynamic_mpnn()) return sequence_alone(model, batch, prepared);
 
-  OdeResult flown = solve(Flow(model, spec, given), spec, start(prepared, batch, what.design()),
+  OdeResult flown = solve(Flow(model, spec, given, interrupt), spec, start(prepared, batch, what.design()),
                           given.mask.unsqueeze(-1), max_steps);
   Sampled out;
   out.latents = flown.x;

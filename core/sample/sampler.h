@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/data/batch.h"
@@ -30,10 +31,11 @@ struct Sampled {
 // norm come from spec.transport; reference_compat forces the batch's norm, and under design atoms of the
 // given sequence, as the reference. The model's mode and weights are the caller's. No gradients are kept.
 //
+// `interrupt` is asked before each evaluation of the network; it may throw, which ends the sampling.
 // `max_steps`: of dopri5, for one sample. mpnn and dynamic_mpnn ask the model once, at t = 1, for the
 // sequence; atom14 is the given structure. Throws Error: what the solvers and prepare() throw, and
 // kInvalidArgument for noise of another shape.
 Sampled sample(model::LatentModel& model, const v1::JobSpec& spec, const data::Batch& batch,
-               std::int64_t max_steps = 100000);
+               std::int64_t max_steps = 100000, const std::function<void()>& interrupt = {});
 
 }  // namespace mdgen::sample

@@ -56,6 +56,8 @@ std::string agree(comm::Collective& collective, at::Device device,
   try {
     value = decide();
     envelope["value"] = value;
+  } catch (const comm::CollectiveError&) {
+    throw;
   } catch (const std::exception& error) {
     failure = std::current_exception();
     const FailureText text = describe_failure(error);

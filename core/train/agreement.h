@@ -12,7 +12,8 @@
 namespace mdgen::train {
 
 // Runs `decide` on rank 0 and returns its text on every rank. What it throws on rank 0 is thrown on every
-// rank, with the same code and reason, so that nobody is left waiting. Every rank must call it.
+// rank, with the same code and reason, so that nobody is left waiting; only a CollectiveError, after which
+// the group is over, is rank 0's alone. Every rank must call it.
 std::string agree(comm::Collective& collective, at::Device device,
                   const std::function<std::string()>& decide);
 

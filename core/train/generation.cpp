@@ -79,10 +79,13 @@ void Generation::begin() {
   Start start = this->start();
   require_planned_start(assignment_, start);
   start.ledger = held_.chain.records();
-  agree(collective_, held_.device, [&] {
+  const bool trains = !spec_.loop().validate();
+  const std::string lacking = agree(collective_, held_.device, [&] {
     outputs_.begin(assignment_, start, held_.total_steps, held_.state, held_.log);
-    return std::string();
+    return std::string(trains && outputs_.lacks(held_.checkpointed) ? "overdue" : "");
   });
+  overdue_ = start.source == v1::STATE_SOURCE_MEMORY && held_.checkpointed >= 0 && !lacking.empty();
+  if (overdue_) held_.checkpointed = -1;
   held_.chain.begin(assignment_.id().generation(), assignment_.world_size(), held_.plan_digest, start.step,
                     start.checkpoint.string());
   held_.generation = assignment_.id().generation();
@@ -110,7 +113,7 @@ Start Generation::start() {
 
 void Generation::load_checkpoint(Start& start) {
   // A rank that was rank 0 may still be writing the newest one.
-  outputs_.await_writer();
+  outputs_.await_writer(interrupt());
   collective_.barrier();
   if (held_.touched) held_.reset();
   held_.touched = true;
@@ -130,6 +133,7 @@ void Generation::load_checkpoint(Start& start) {
 
 GenerationEnd Generation::train() {
   finish_boundary();
+  if (overdue_ && held_.checkpointed < applied()) write_checkpoint();
   Stepper stepper(spec_, assignment_.manifest().train(), held_.state, held_.loop, collective_, held_.device,
                   clock_, faults_);
   StepFeed feed(held_.plan, held_.train_data,
@@ -154,9 +158,9 @@ StepOutcome Generation::step(Stepper& stepper, StepFeed& feed) {
   const StepWork work = feed.next();
   be_slow();
   const double lr = lr_at(spec_.optim(), work.plan.step, held_.total_steps);
-  StepOutcome outcome =
-      stepper.run(work, feed, lr, votes_of(control_),
-                  [this](v1::TrainerPhase now, bool entered_reduce) { phase(now, entered_reduce); });
+  StepOutcome outcome = stepper.run(
+      work, feed, lr, votes_of(control_),
+      [this](v1::TrainerPhase now, bool entered_reduce) { phase(now, entered_reduce); }, interrupt());
   commit();
   outcome.report.set_seconds(std::chrono::duration<double>(clock_.steady() - begin).count());
   const StepPlace place = held_.place_of(work.plan);
@@ -180,10 +184,14 @@ void Generation::leave_if_abandoned() const {
   if (control_.abandoned) throw comm::CollectiveError(ErrorCode::kAborted, "the generation is abandoned");
 }
 
+std::function<void()> Generation::interrupt() const {
+  return [this] { leave_if_abandoned(); };
+}
+
 void Generation::await_permission() {
   leave_if_abandoned();
   wait_for_lease(control_.lease_until_ns, clock_,
-                 {.hold_for = hold_time(spec_), .sleep = {}, .interrupt = [this] { leave_if_abandoned(); }});
+                 {.hold_for = hold_time(spec_), .sleep = {}, .interrupt = interrupt()});
 }
 
 void Generation::be_slow() {
@@ -253,10 +261,14 @@ void Generation::validate_now(std::int64_t epoch) {
       validated_samples(spec_, data::validation_samples(spec_, assignment_.manifest()));
   BatchVisitor visit;
   if (inference_due(spec_, epoch)) {
-    visit = sample_first_batches(spec_, assignment_.run_folder(), epoch, held_.state.model());
+    visit = sample_first_batches(spec_, assignment_.run_folder(), epoch, held_.state.model(), interrupt());
   }
+  const auto look = [this] {
+    faults_.reach(FaultPoint::kValidate, applied());
+    leave_if_abandoned();
+  };
   const ValidationResult result = validate(spec_, held_.state, *held_.val_data, assignment_.manifest().val(),
-                                           samples, collective_, held_.device, clock_, visit);
+                                           samples, collective_, held_.device, clock_, visit, look);
   held_.loop.batches += result.batches.batches();
   LoggedValidation logged{.report = {}, .record = record_of("val", epoch, result.batches)};
   for (auto& [name, value] : logged.record.means) {
@@ -277,7 +289,7 @@ void Generation::write_checkpoint() {
   settle();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   held_.checkpointed = applied();
-  if (reports()) outputs_.checkpoint(held_.train_state());
+  if (reports()) outputs_.checkpoint(held_.train_state(), interrupt());
   faults_.reach(FaultPoint::kCheckpointWrite, applied());
 }
 
@@ -287,11 +299,19 @@ GenerationEnd Generation::end(const StepOutcome* stopped) {
   const bool trained = !spec_.loop().validate();
   if (trained && (stopped == nullptr || stopped->checkpoint)) write_checkpoint();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
-  agree(collective_, held_.device, [&] {
-    outputs_.finish(std::chrono::duration<double>(spec_.recovery().hold_for_seconds()));
-    return std::string();
-  });
-  return {.completed = stopped == nullptr, .yielded = false, .checkpointed = false, .problem = {}};
+  GenerationEnd end{.completed = stopped == nullptr, .yielded = false, .checkpointed = false, .problem = {}};
+  try {
+    agree(collective_, held_.device, [&] {
+      outputs_.finish(std::chrono::duration<double>(spec_.recovery().hold_for_seconds()), interrupt());
+      return std::string();
+    });
+  } catch (const RunFailure& failure) {
+    // The weights of a finished run are nowhere else: they stay in memory, for another try.
+    if (!end.completed) throw;
+    end.completed = false;
+    end.problem = failure.what();
+  }
+  return end;
 }
 
 // All ranks have agreed on it: what fails from here on does not change that.
@@ -302,8 +322,8 @@ GenerationEnd Generation::yield(bool checkpoint) {
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   try {
     agree(collective_, held_.device, [&] {
-      if (held_.checkpointed != applied()) outputs_.checkpoint(held_.train_state());
-      outputs_.flush();
+      if (held_.checkpointed != applied()) outputs_.checkpoint(held_.train_state(), interrupt());
+      outputs_.flush(interrupt());
       return std::string();
     });
     held_.checkpointed = applied();

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ namespace mdgen::train {
 // recovery.hold_for_seconds.
 std::chrono::milliseconds hold_time(const v1::JobSpec& spec);
 
-// How a generation ended by the ranks' own agreement.
+// How a generation ended by the ranks' own agreement. With neither `completed` nor `yielded` they were told
+// to end, or, with a problem, all steps are done and only the last checkpoint is missing.
 struct GenerationEnd {
-  bool completed = false;     // all steps are done
+  bool completed = false;     // all steps are done, and the last checkpoint is verified
   bool yielded = false;       // stopped, to go on in another generation
   bool checkpointed = false;  // a verified checkpoint of the last step is there
   std::string problem;        // why the checkpoint that was asked for is not
@@ -62,6 +64,7 @@ class Generation {
   void await_permission();
   void be_slow();
   void leave_if_abandoned() const;
+  std::function<void()> interrupt() const;
   void boundary(const StepPlace& place);
   void finish_boundary();
   void commit();
@@ -84,6 +87,7 @@ class Generation {
   RunObserver& observer_;
   const RunControl& control_;
   const Clock& clock_;
+  bool overdue_ = false;      // a checkpoint that the generations before have not left behind
   bool uncommitted_ = false;  // the newest step of the log is not known to be applied on all ranks
 };
 

@@ -7,10 +7,12 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/comm/collective.h"
 #include "core/data/draws.h"
 #include "core/protein/atom14_trajectory.h"
 #include "core/protein/residue_constants.h"
@@ -119,14 +121,20 @@ at::Tensor simplex_start(const v1::JobSpec& spec, const data::MicroBatch& sample
 class Inference {
  public:
   Inference(const v1::JobSpec& spec, std::filesystem::path run_folder, std::int64_t epoch,
-            model::LatentModel& model)
-      : spec_(spec), run_folder_(std::move(run_folder)), epoch_(epoch), model_(model) {}
+            model::LatentModel& model, std::function<void()> interrupt)
+      : spec_(spec),
+        run_folder_(std::move(run_folder)),
+        epoch_(epoch),
+        model_(model),
+        interrupt_(std::move(interrupt)) {}
 
   NamedValues operator()(std::int64_t index, const data::MicroBatch& samples,
                          const data::Batch& batch) const {
     if (index >= spec_.loop().inference_batches()) return {};
     try {
       return values(samples, batch);
+    } catch (const comm::CollectiveError&) {
+      throw;
     } catch (const Error& error) {
       spdlog::warn("epoch {}, validation batch {} ({}): no samples: {}", epoch_, index,
                    join(batch.names, ", "), error.what());
@@ -138,7 +146,7 @@ class Inference {
   NamedValues values(const data::MicroBatch& samples, data::Batch batch) const {
     const bool design = spec_.model().design();
     if (design) batch.simplex = simplex_start(spec_, samples, batch);
-    const sample::Sampled out = sample::sample(model_, spec_, batch, kMaxSteps);
+    const sample::Sampled out = sample::sample(model_, spec_, batch, kMaxSteps, interrupt_);
     Means means;
     means.add("sample_evaluations", static_cast<double>(out.evaluations));
     std::vector<std::string> predicted, real;
@@ -166,6 +174,7 @@ class Inference {
   std::filesystem::path run_folder_;
   std::int64_t epoch_;
   model::LatentModel& model_;
+  std::function<void()> interrupt_;
 };
 
 }  // namespace
@@ -177,8 +186,9 @@ bool inference_due(const v1::JobSpec& spec, std::int64_t epoch) {
 }
 
 BatchVisitor sample_first_batches(const v1::JobSpec& spec, const std::filesystem::path& run_folder,
-                                  std::int64_t epoch, model::LatentModel& model) {
-  return Inference(spec, run_folder, epoch, model);
+                                  std::int64_t epoch, model::LatentModel& model,
+                                  std::function<void()> interrupt) {
+  return Inference(spec, run_folder, epoch, model, std::move(interrupt));
 }
 
 }  // namespace mdgen::train

@@ -10,9 +10,12 @@
 #include <thread>
 #include <utility>
 
+#include "core/checkpoint/store.h"
+#include "core/comm/collective.h"
 #include "core/model/summary.h"
 #include "core/train/failure.h"
 #include "core/train/model_table.h"
+#include "core/train/test_fault.h"
 
 namespace mdgen::train {
 namespace {
@@ -26,6 +29,8 @@ template <typename Write>
 void write_or_fail(const char* reason, const Write& write) {
   try {
     write();
+  } catch (const comm::CollectiveError&) {
+    throw;
   } catch (const std::exception& error) {
     throw RunFailure(ErrorCode::kUnavailable, reason, message_without_backtrace(error));
   }
@@ -55,6 +60,15 @@ v1::CheckpointReport report_of(const checkpoint::WriteResult& result) {
   report.set_bytes_free(result.bytes_free);
   if (result.val_loss) report.set_val_loss(*result.val_loss);
   return report;
+}
+
+// Nothing: it is damaged.
+std::optional<std::int64_t> step_of(const fs::path& folder) {
+  try {
+    return checkpoint::check_sizes(folder).summary.step;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::string describe(const Start& start) {
@@ -99,7 +113,8 @@ bool Outputs::open_writer(std::int64_t generation, bool deletes) {
                                               .generation = generation,
                                               .policy = {.keep_last = spec.keep_last(),
                                                          .keep_every = spec.keep_every(),
-                                                         .keep_best = spec.keep_best()}},
+                                                         .keep_best = spec.keep_best()},
+                                              .before_write = slow_disk(run_folder_)},
         [this](const checkpoint::WriteResult& result) { observer_.checkpoint(report_of(result)); });
   }
   writer_->enter_generation(generation, deletes);
@@ -111,11 +126,24 @@ void Outputs::leave() {
   if (writer_) writer_->enter_generation(generation_, false);
 }
 
-void Outputs::await_writer() {
+void Outputs::await_writer(const Interrupt& interrupt) {
   try {
-    flush();
+    flush(interrupt);
   } catch (const RunFailure& failure) {
     spdlog::warn("{}", failure.what());
+  }
+}
+
+bool Outputs::lacks(std::int64_t step) const {
+  if (writer_ && writer_->in_flight().value_or(-1) >= step) return false;
+  try {
+    for (const fs::path& folder : checkpoint::list(run_folder_ / "checkpoints")) {
+      if (const auto there = step_of(folder)) return *there < step;
+    }
+    return true;
+  } catch (const std::exception& error) {  // no reason to end a recovery
+    spdlog::warn("{}", error.what());
+    return false;
   }
 }
 
@@ -168,30 +196,38 @@ void Outputs::validated(const v1::ValidationReport& report, const LogRecord& rec
   write_or_fail(kMetricsFailed, [&] { recorder_->validated(report, record); });
 }
 
-void Outputs::checkpoint(const checkpoint::TrainState& live) {
+void Outputs::checkpoint(const checkpoint::TrainState& live, const Interrupt& interrupt) {
   checkpoint::TrainState judged = live;
   if (validation_ && validation_->step() == live.summary.step && std::isfinite(validation_->val_loss())) {
     judged.summary.val_loss = validation_->val_loss();
   }
-  write_or_fail(kCheckpointFailed, [&] { writer_->write(judged); });
+  write_or_fail(kCheckpointFailed, [&] { writer_->write(judged, interrupt); });
 }
 
-void Outputs::flush() {
+void Outputs::flush(const Interrupt& interrupt) {
   if (!writer_) return;
-  write_or_fail(kCheckpointFailed, [&] { writer_->flush(); });
+  write_or_fail(kCheckpointFailed, [&] { writer_->flush(interrupt); });
 }
 
-void Outputs::finish(std::chrono::duration<double> patience) {
+void Outputs::pause(std::chrono::seconds length, const Interrupt& interrupt) const {
+  constexpr std::chrono::milliseconds kSlice{50};
+  for (const Clock::Steady end = clock_.steady() + length; clock_.steady() < end;) {
+    if (interrupt) interrupt();
+    std::this_thread::sleep_for(kSlice);
+  }
+}
+
+void Outputs::finish(std::chrono::duration<double> patience, const Interrupt& interrupt) {
   constexpr std::chrono::seconds kLongest{10};
   const Clock::Steady begin = clock_.steady();
   for (std::chrono::seconds wait{1};; wait = std::min(2 * wait, kLongest)) {
     try {
-      return flush();
+      return flush(interrupt);
     } catch (const RunFailure& failure) {
       if (clock_.steady() + wait - begin > patience) throw;
       spdlog::warn("the last checkpoint is tried again in {} s: {}", wait.count(), failure.what());
     }
-    std::this_thread::sleep_for(wait);
+    pause(wait, interrupt);
     writer_->retry();
   }
 }

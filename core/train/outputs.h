@@ -22,8 +22,13 @@ namespace mdgen::train {
 // Trouble with the run folder has a reason of its own, so that it is not mistaken for a lost peer's: every
 // function throws RunFailure(MetricsFailed or CheckpointFailed) with the system's text. It lives as long as
 // its process: a checkpoint that is being written goes on through a change of generations. Not thread-safe.
+//
+// What waits for the writer takes an interrupt, which is asked again and again meanwhile; the CollectiveError
+// that it may throw ends the wait, not the writing.
 class Outputs {
  public:
+  using Interrupt = checkpoint::BackgroundWriter::Interrupt;
+
   // `spec` is of the run, `run_folder` its folder; all must outlive it.
   Outputs(const v1::JobSpec& spec, std::filesystem::path run_folder, RunObserver& observer,
           const Clock& clock);
@@ -39,20 +44,24 @@ class Outputs {
   // A checkpoint of what is held between two generations, verified when it returns.
   void save(std::int64_t generation, const checkpoint::TrainState& live);
   // Waits for a checkpoint that is being written, however it ends.
-  void await_writer();
+  void await_writer(const Interrupt& interrupt);
+  // Whether no checkpoint of `step` or a later one is complete in the run folder, and this process is writing
+  // none: whoever was to write it is gone, or failed.
+  bool lacks(std::int64_t step) const;
   bool is_open() const { return recorder_ != nullptr; }
 
   void committed(const v1::StepReport& report, const std::vector<LogRecord>& records);
   void validated(const v1::ValidationReport& report, const LogRecord& record);
   // Copies it; the writer works in the background. Should that fail, the observer is told and training goes
   // on.
-  void checkpoint(const checkpoint::TrainState& live);
+  void checkpoint(const checkpoint::TrainState& live, const Interrupt& interrupt = {});
   // Waits until the last checkpoint is verified. Throws when it failed.
-  void flush();
+  void flush(const Interrupt& interrupt = {});
   // The same for the last one of the run: tries again for `patience`, since nothing else holds these weights.
-  void finish(std::chrono::duration<double> patience);
+  void finish(std::chrono::duration<double> patience, const Interrupt& interrupt = {});
 
  private:
+  void pause(std::chrono::seconds length, const Interrupt& interrupt) const;
   // Only a generation's rank 0 deletes checkpoints.
   // Whether it was not there yet; one that is goes on with what it writes.
   bool open_writer(std::int64_t generation, bool deletes);

@@ -58,12 +58,12 @@ SessionEnd Session::run(const v1::Assignment& assignment, comm::Collective& coll
   SessionEnd end;
   try {
     const GenerationEnd generation = execute(assignment, collective, form_seconds);
-    if (!generation.yielded) {
+    if (!generation.yielded && generation.problem.empty()) {
       end.finished = finished(generation.completed, applied());
       return end;
     }
     end.left = left(generation.problem.empty() ? "" : "CheckpointFailed", generation.problem);
-    end.left.set_agreed(true);
+    end.left.set_agreed(generation.yielded);
     end.left.set_checkpointed(generation.checkpointed);
   } catch (const comm::CollectiveError& error) {
     end.left = left(reason_of(error, control_), error.what());

@@ -77,7 +77,7 @@ void Stepper::check_gradients() {
   }
 }
 
-StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
+StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed, const std::function<void()>& interrupt) {
   StepTally tally;
   bad_.clear();
   const LossScaler* scaler = state_.scaler();
@@ -86,7 +86,8 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed) {
   std::vector<Computed> computed;
   if (work.mine.empty()) faults_.reach(FaultPoint::kBeforeReduce, work.plan.step + 1);
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
-    const data::Batch batch = to_device(feed.batch(), device_);
+    if (interrupt) interrupt();
+    const data::Batch batch = to_device(feed.batch(interrupt), device_);
     bad_.insert(bad_.end(), batch.bad_samples.begin(), batch.bad_samples.end());
     gradients_->before_backward(i + 1 == work.mine.size());
     if (batch.sample_hashes.empty()) {
@@ -153,10 +154,11 @@ double Stepper::scale_to_used(const StepTally& all, at::Tensor& norm) {
   return norm.item<double>();
 }
 
-StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase) {
+StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase,
+                         const std::function<void()>& interrupt) {
   phase(v1::TRAINER_PHASE_COMPUTE, false);
   gradients_->start_step(work.bounds);
-  StepTally mine = accumulate(work, feed);
+  StepTally mine = accumulate(work, feed, interrupt);
 
   phase(v1::TRAINER_PHASE_REDUCE, true);
   faults_.reach(FaultPoint::kMidReduce, work.plan.step + 1);

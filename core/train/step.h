@@ -69,7 +69,9 @@ class Stepper {
   // this step. A loss or a gradient that is not finite after the reduction leaves weights, optimizer and
   // average alone on all ranks; its samples count as consumed. A gradient that only the loss scale made so
   // (see judge_step) is no fault and not counted as one.
-  StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase);
+  // `interrupt` is asked before each micro-batch and while one is read; it may throw, which ends the step.
+  StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase,
+                  const std::function<void()>& interrupt = {});
 
  private:
   // A micro-batch after its backward pass.
@@ -81,7 +83,7 @@ class Stepper {
 
   void check_gradients();
   void tally_batches(const StepWork& work, const std::vector<Computed>& computed, StepTally& tally) const;
-  StepTally accumulate(const StepWork& work, StepFeed& feed);
+  StepTally accumulate(const StepWork& work, StepFeed& feed, const std::function<void()>& interrupt);
   void name_bad_samples(v1::StepReport& report);
   StepVerdict apply(const StepWork& work, const StepTally& all, double lr, const at::Tensor& norm);
   double scale_to_used(const StepTally& all, at::Tensor& norm);

@@ -77,10 +77,10 @@ StepWork StepFeed::next() {
   return work;
 }
 
-data::Batch StepFeed::batch() {
+data::Batch StepFeed::batch(const std::function<void()>& interrupt) {
   --waiting_;
   const auto begin = std::chrono::steady_clock::now();
-  data::Batch batch = prefetcher_.get();
+  data::Batch batch = prefetcher_.get(interrupt);
   (begun_ ? waited_.others : waited_.first) += std::chrono::steady_clock::now() - begin;
   begun_ = true;
   return batch;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "core/data/dataset.h"
@@ -48,7 +49,7 @@ class StepFeed {
 
   // The next step; there must be one. Then batch() must be called once for each of its micro-batches.
   StepWork next();
-  data::Batch batch();
+  data::Batch batch(const std::function<void()>& interrupt = {});  // see Prefetcher::get
 
   // How long batch() has waited.
   struct Waited {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,18 +20,19 @@ namespace {
 using Kind = TestFault::Kind;
 constexpr const char* kVariable = "MDGEN_TEST_FAULT";
 constexpr std::string_view kAlways = "always";
-constexpr std::array<std::pair<std::string_view, Kind>, 11> kKinds{{{"wrong_sample", Kind::kWrongSample},
+constexpr std::array<std::pair<std::string_view, Kind>, 12> kKinds{{{"wrong_sample", Kind::kWrongSample},
                                                                     {"repeat_sample", Kind::kRepeatSample},
                                                                     {"skip_sample", Kind::kSkipSample},
                                                                     {"wrong_window", Kind::kWrongWindow},
                                                                     {"repeat_step", Kind::kRepeatStep},
                                                                     {"flip_bit", Kind::kFlipBit},
+                                                                    {"slow_disk", Kind::kSlowDisk},
                                                                     {"kill", Kind::kKill},
                                                                     {"segfault", Kind::kSegfault},
                                                                     {"stop", Kind::kStop},
                                                                     {"hang", Kind::kHang},
                                                                     {"break", Kind::kBreak}}};
-constexpr std::array<std::pair<std::string_view, FaultPoint>, 8> kPoints{
+constexpr std::array<std::pair<std::string_view, FaultPoint>, 9> kPoints{
     {{"before_reduce", FaultPoint::kBeforeReduce},
      {"mid_reduce", FaultPoint::kMidReduce},
      {"after_reduce", FaultPoint::kAfterReduce},
@@ -37,7 +40,8 @@ constexpr std::array<std::pair<std::string_view, FaultPoint>, 8> kPoints{
      {"before_report", FaultPoint::kBeforeReport},
      {"checkpoint_write", FaultPoint::kCheckpointWrite},
      {"heal_send", FaultPoint::kHealSend},
-     {"heal_receive", FaultPoint::kHealReceive}}};
+     {"heal_receive", FaultPoint::kHealReceive},
+     {"validate", FaultPoint::kValidate}}};
 
 template <typename Names, typename Value>
 bool find_value(const Names& names, std::string_view name, Value& value) {
@@ -139,6 +143,19 @@ std::vector<TestFault> parse_test_faults(const std::string& text) {
 std::vector<TestFault> test_faults() {
   const char* text = std::getenv(kVariable);
   return parse_test_faults(text == nullptr ? "" : text);
+}
+
+std::function<void(std::int64_t step)> slow_disk(const std::filesystem::path& run_folder) {
+  constexpr std::chrono::milliseconds kPoll{5};
+  std::vector<std::int64_t> steps;
+  for (const TestFault& fault : test_faults()) {
+    if (fault.kind == Kind::kSlowDisk) steps.push_back(fault.step);
+  }
+  if (steps.empty()) return {};
+  return [steps, gate = run_folder / "slow_disk"](std::int64_t step) {
+    if (std::find(steps.begin(), steps.end(), step) == steps.end()) return;
+    while (std::filesystem::exists(gate)) std::this_thread::sleep_for(kPoll);
+  };
 }
 
 std::string to_text(const TestFault& fault) {

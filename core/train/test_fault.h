@@ -23,7 +23,11 @@
 //   heal_send         the source, before it sends; STEP is the one that the generation goes on with
 //   heal_receive      a receiver, before it takes over what it has received
 //
+//   validate          inside the validation after STEP
+//
 //   flip_bit        one bit of the train state after the step
+//   slow_disk       the checkpoint of STEP, whoever writes it, is not begun while the run folder has a file
+//                   `slow_disk`
 //
 // Mistakes in the data path, so that it is seen whether the ledger finds them; the weights that come out are
 // wrong, and each leaves the number of samples alone, which the step itself checks:
@@ -35,6 +39,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -52,7 +58,8 @@ enum class FaultPoint {
   kBeforeReport,
   kCheckpointWrite,
   kHealSend,
-  kHealReceive
+  kHealReceive,
+  kValidate
 };
 
 struct TestFault {
@@ -63,6 +70,7 @@ struct TestFault {
     kWrongWindow,
     kRepeatStep,
     kFlipBit,
+    kSlowDisk,
     kKill,
     kSegfault,
     kStop,
@@ -85,6 +93,8 @@ struct TestFault {
 std::vector<TestFault> parse_test_faults(const std::string& text);
 // What MDGEN_TEST_FAULT says.
 std::vector<TestFault> test_faults();
+// What slow_disk does before a checkpoint is written; empty without that fault.
+std::function<void(std::int64_t step)> slow_disk(const std::filesystem::path& run_folder);
 // As it is written in the variable.
 std::string to_text(const TestFault& fault);
 

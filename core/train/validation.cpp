@@ -94,7 +94,8 @@ std::int64_t validated_samples(const v1::JobSpec& spec, std::int64_t samples) {
 
 ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
                           const v1::Manifest& manifest, std::int64_t samples, comm::Collective& collective,
-                          at::Device device, const Clock& clock, const BatchVisitor& visit) {
+                          at::Device device, const Clock& clock, const BatchVisitor& visit,
+                          const std::function<void()>& interrupt) {
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(state);
   const RunState::AveragedWeights averaged(state);
@@ -111,7 +112,8 @@ ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::
   std::map<std::int64_t, NamedValues> named;
   std::vector<data::BadSample> bad;
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
-    const data::Batch batch = to_device(prefetcher.get(), device);
+    if (interrupt) interrupt();
+    const data::Batch batch = to_device(prefetcher.get(interrupt), device);
     const data::MicroBatch samples = good_samples(work.mine[i], batch);
     bad.insert(bad.end(), batch.bad_samples.begin(), batch.bad_samples.end());
     if (samples.empty()) continue;

@@ -40,8 +40,11 @@ std::int64_t validated_samples(const v1::JobSpec& spec, std::int64_t samples);
 // one is kept. Summed in float64 in the micro-batches' order, so the same weights give the same bits whatever
 // the number of ranks. Every rank must call it.
 // Bad samples are left out; without a good one it throws RunFailure(NoGoodSample). `manifest` names them.
+// `interrupt` is asked before each micro-batch and while one is read; it may throw, which ends the validation
+// and leaves `state` as it was.
 ValidationResult validate(const v1::JobSpec& spec, RunState& state, const data::Dataset& dataset,
                           const v1::Manifest& manifest, std::int64_t samples, comm::Collective& collective,
-                          at::Device device, const Clock& clock, const BatchVisitor& visit = {});
+                          at::Device device, const Clock& clock, const BatchVisitor& visit = {},
+                          const std::function<void()>& interrupt = {});
 
 }  // namespace mdgen::train

@@ -153,7 +153,10 @@ void Engine::apply(Now, JobRecord& record, const CloseGeneration&) {
 }
 
 void Engine::send(const std::string& worker_id, v1::CoordinatorMessage message) {
-  if (registry_.find(worker_id) != nullptr) outputs_.emplace_back(SendToAgent{worker_id, std::move(message)});
+  const Worker* worker = registry_.find(worker_id);
+  if (worker == nullptr) return;
+  message.set_beat(worker->beat_number);
+  outputs_.emplace_back(SendToAgent{worker_id, std::move(message)});
 }
 
 void Engine::send_kill(const JobRecord& record, const Member& member) {

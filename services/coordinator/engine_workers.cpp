@@ -109,6 +109,7 @@ void Engine::beat(Now now, const std::string& worker_id, const v1::Beat& beat) {
   Worker* worker = registry_.find(worker_id);
   if (worker == nullptr) return;
   worker->last_beat = now.steady;
+  worker->beat_number = beat.number();
   if (!worker->busy) return;
   JobRecord* record = live_record(*worker->busy);
   if (record == nullptr) return;

@@ -20,6 +20,7 @@ struct Worker {
   v1::Register identity;
   std::int64_t order = 0;  // of registration
   Clock::Steady last_beat{};
+  std::int64_t beat_number = 0;  // of the last beat, as its agent counts them
   // The trainer that it was given and whose end it has not yet confirmed, and that one's rank.
   std::optional<v1::GenerationId> busy;
   int rank = -1;

@@ -34,6 +34,8 @@ class Agent {
   // reached.
   virtual std::vector<std::string> exchange(const v1::Assignment& assignment, const std::string& key,
                                             const std::string& blob) = 0;
+  // Ends the exchanges under way, and all later ones at once, with kAborted or kUnavailable: the rank ends.
+  virtual void end_exchanges() = 0;
   // What breaks the generation's work when it is to be abandoned: called on another thread, at once if that
   // was ordered already. An empty one takes it back and waits for a call that is under way.
   virtual void set_breaker(std::function<void(const std::string& reason)> breaker) = 0;

@@ -44,6 +44,7 @@ class AgentLink : public train::RunObserver, public Agent {
   const train::RunControl& control() const override { return orders_.control(); }
   std::vector<std::string> exchange(const v1::Assignment& assignment, const std::string& key,
                                     const std::string& blob) override;
+  void end_exchanges() override { orders_.end_calls(); }
   void set_breaker(std::function<void(const std::string& reason)> breaker) override {
     orders_.set_breaker(std::move(breaker));
   }

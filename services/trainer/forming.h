@@ -1,6 +1,7 @@
 // A generation's group forms, which an order to abandon ends at once.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -10,7 +11,8 @@
 
 namespace mdgen::trainer {
 
-// Not thread-safe. Its destructor waits for what was left behind, at most the forming timeout.
+// Not thread-safe. Its destructor ends the agent's exchanges and waits for nothing else: what was left behind
+// ends by itself, at most after the forming timeout, without the agent.
 class Forming {
  public:
   explicit Forming(Agent& agent) : agent_(agent) {}
@@ -25,9 +27,18 @@ class Forming {
   std::unique_ptr<comm::Collective> operator()(const v1::Assignment& assignment,
                                                const comm::CollectiveOptions& options);
 
+  // Threads of abandoned groups that have not ended yet.
+  std::size_t left_behind();
+
  private:
+  struct Attempt;
+  struct Left {
+    std::shared_ptr<Attempt> attempt;
+    std::thread thread;
+  };
+
   Agent& agent_;
-  std::vector<std::thread> threads_;
+  std::vector<Left> left_;
 };
 
 }  // namespace mdgen::trainer

@@ -149,10 +149,19 @@ void Orders::left() {
   if (!wants_end_locked()) control_.stop = control_.stop && waiting_;
 }
 
+void Orders::end_calls() {
+  const std::lock_guard lock(mutex_);
+  calls_ended_ = true;
+  for (const auto& [number, cancel] : cancels_) cancel();
+  changed_.notify_all();
+}
+
 Orders::Call::Call(Orders& orders, std::function<void()> cancel) : orders_(orders) {
   std::unique_lock lock(orders.mutex_);
   const bool apart = orders.apart_until_ > std::chrono::steady_clock::now();
-  orders.changed_.wait_until(lock, orders.apart_until_, [&] { return orders.control_.abandoned.load(); });
+  orders.changed_.wait_until(lock, orders.apart_until_,
+                             [&] { return orders.control_.abandoned || orders.calls_ended_; });
+  if (orders.calls_ended_) throw Error(ErrorCode::kAborted, "the rank ends");
   if (orders.control_.abandoned) throw Error(ErrorCode::kAborted, orders.abandoned_);
   if (apart) throw Error(ErrorCode::kUnavailable, "injected: cut off");
   number_ = ++orders.calls_;

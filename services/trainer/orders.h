@@ -29,9 +29,12 @@ class Orders {
   Order next(std::chrono::milliseconds hold);
   void left();
   void set_breaker(std::function<void(const std::string& reason)> breaker);
+  // Cancels the calls under way and refuses all others.
+  void end_calls();
 
   // While it lives, an order to abandon (or an injected partition) calls `cancel`. Waits while an injected
-  // partition lasts. Throws Error(kAborted) when the generation is abandoned, kUnavailable after a partition.
+  // partition lasts. Throws Error(kAborted) when the generation is abandoned
+  // or after end_calls(), kUnavailable after a partition.
   class Call {
    public:
     Call(Orders& orders, std::function<void()> cancel);
@@ -62,6 +65,7 @@ class Orders {
   std::int64_t generation_ = 0;  // of the newest assignment
   bool under_way_ = false;
   bool ended_ = false;
+  bool calls_ended_ = false;
   std::chrono::steady_clock::time_point apart_until_{};  // an injected partition
   std::uint64_t calls_ = 0;
   std::map<std::uint64_t, std::function<void()>> cancels_;

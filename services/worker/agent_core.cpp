@@ -68,6 +68,7 @@ void AgentCore::on(const Tick&) {
 
 void AgentCore::open_link() {
   OpenLink open;
+  beats_.registering(config_.boot_time());
   open.new_incarnation = std::exchange(new_incarnation_, false);
   if (trainer_ && !trainer_->dying()) open.running.push_back(trainer_->assignment.id());
   cut_until_.reset();
@@ -82,6 +83,7 @@ void AgentCore::beat() {
     const auto silent = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - trainer_->heard_at);
     message.mutable_beat()->set_trainer_silent_ms(silent.count());
   }
+  message.mutable_beat()->set_number(beats_.sent(config_.boot_time()));
   actions_.push_back(Send{std::move(message)});
   next_beat_ = now_ + config_.beat_interval;
 }
@@ -115,16 +117,13 @@ void AgentCore::on(const Ordered& event) {
     case v1::CoordinatorMessage::kWelcome:
       return welcome(message.welcome());
     case v1::CoordinatorMessage::kStart:
-      return assign(message.start());
+      return start(message.start(), message.beat());
     case v1::CoordinatorMessage::kAbandon:
       return abandon(message.abandon());
     case v1::CoordinatorMessage::kStop:
       return stop(message.stop());
-    case v1::CoordinatorMessage::kLease: {
-      v1::AgentOrder order;
-      *order.mutable_lease() = message.lease().lease();
-      return order_trainer(message.lease().id(), std::move(order));
-    }
+    case v1::CoordinatorMessage::kLease:
+      return renew(message.lease(), message.beat());
     case v1::CoordinatorMessage::kInject:
       return inject(message.inject());
     case v1::CoordinatorMessage::kExamine:

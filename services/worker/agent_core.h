@@ -22,12 +22,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "services/worker/agent_events.h"
+#include "services/worker/beat_times.h"
 
 namespace mdgen::worker {
 
@@ -47,6 +49,7 @@ class AgentCore {
     std::chrono::milliseconds drain_timeout{60000};  // for the trainer to checkpoint and leave
     // An agent that was itself stopped for so long does not hold its trainer's silence against it.
     std::chrono::milliseconds own_pause{2000};
+    std::function<std::chrono::nanoseconds()> boot_time = worker::boot_time;
   };
 
   AgentCore(Config config, Clock::Steady now);
@@ -90,6 +93,8 @@ class AgentCore {
   void welcome(const v1::Welcome& welcome);
   void open_link();
   void beat();
+  void start(const v1::Assignment& assignment, std::int64_t beat);
+  void renew(const v1::LeaseRenewal& renewal, std::int64_t beat);
   void assign(const v1::Assignment& assignment);
   void replace_trainer(const v1::Assignment& assignment);
   void abandon(const v1::AbandonOrder& order);
@@ -130,6 +135,8 @@ class AgentCore {
   std::optional<Clock::Steady> contact_deadline_;  // by when the link must be up
   std::int64_t epoch_ = 0;
   Clock::Steady next_beat_;
+  BeatTimes beats_;
+  std::chrono::nanoseconds lease_end_{};  // of the newest assignment, until the trainer is told
 
   std::optional<Trainer> trainer_;
   std::optional<Pending> pending_;

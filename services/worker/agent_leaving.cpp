@@ -16,7 +16,7 @@ void AgentCore::on(const StopRequested& event) {
 
 void AgentCore::drain(const std::string& reason) {
   draining_ = Drain{reason, now_ + config_.drain_timeout};
-  pending_.reset();
+  if (pending_) report_never_started(std::exchange(pending_, std::nullopt)->assignment);
   if (!trainer_) return begin_leaving(0, reason);
   spdlog::info("{}: leaves when its trainer has checkpointed and left", reason);
   if (link_ == Link::kUp) send_draining();

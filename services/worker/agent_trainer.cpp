@@ -1,4 +1,5 @@
 // AgentCore: its trainer, through assignments, generations and its end.
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -7,6 +8,34 @@
 #include "services/worker/generation_id.h"
 
 namespace mdgen::worker {
+
+void AgentCore::start(const v1::Assignment& assignment, std::int64_t beat) {
+  const std::chrono::milliseconds lease(assignment.lease().duration_ms());
+  const auto end = beats_.end_of(lease, beat);
+  if (lease.count() > 0 && end <= config_.boot_time()) {
+    spdlog::warn("refused an assignment of {}: its lease is over, it has lain about",
+                 describe(assignment.id()));
+    return report_never_started(assignment);
+  }
+  lease_end_ = end;
+  assign(assignment);
+}
+
+void AgentCore::renew(const v1::LeaseRenewal& renewal, std::int64_t beat) {
+  const auto end = beats_.end_of(std::chrono::milliseconds(renewal.lease().duration_ms()), beat);
+  const auto left = end - config_.boot_time();
+  if (left.count() <= 0) {
+    spdlog::warn("refused a lease of {}: it is over, it has lain about", describe(renewal.id()));
+    return;
+  }
+  if (trainer_ && !trainer_->greeted && same(trainer_->assignment.id(), renewal.id())) {
+    lease_end_ = std::max(lease_end_, end);
+    return;
+  }
+  v1::AgentOrder order;
+  order.mutable_lease()->set_duration_ms(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+  order_trainer(renewal.id(), std::move(order));
+}
 
 void AgentCore::assign(const v1::Assignment& assignment) {
   const v1::GenerationId& id = assignment.id();
@@ -60,6 +89,10 @@ void AgentCore::hand_over(const v1::Assignment& assignment) {
 void AgentCore::tell_assignment() {
   v1::AgentOrder order;
   *order.mutable_assignment() = trainer_->assignment;
+  if (trainer_->assignment.lease().duration_ms() > 0) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(lease_end_ - config_.boot_time());
+    order.mutable_assignment()->mutable_lease()->set_duration_ms(std::max<std::int64_t>(left.count(), 1));
+  }
   actions_.push_back(Tell{std::move(order)});
   for (auto& held : trainer_->held_orders) actions_.push_back(Tell{std::move(held)});
   trainer_->held_orders.clear();

@@ -157,16 +157,22 @@ def test_all_trainers_gone_goes_on_from_the_newest_checkpoint(service, data, qui
     status = running(service, job, 35)
     ranks = Ranks(service, status)
     pids = [ranks.trainer(rank) for rank in range(4)]
+    done = len(metrics(status["run_folder"])[0])
     at = time.time()
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+    folders = (pathlib.Path(status["run_folder"]) / "checkpoints").glob("step-*")
+    newest = max(int(folder.name.split("-")[1]) for folder in folders)
     status = service.wait(job)
     assert status["state"] == "SUCCEEDED", status["message"]
     timeline.add("all trainers SIGKILL", at, status)
     assert curve(status) == quiet["curve"] and weights(status) == quiet["weights"]
     proof = ledger(service, job)
     assert proof["ok"] and proof["rollbacks"] <= 1, proof["text"]
+    assert int(status["recovery_count"]) >= 1 and status["recoveries"]
     assert status["lost_steps"] == sum(one["lost_steps"] for one in status["recoveries"])
+    if done > newest:
+        assert status["lost_steps"] > 0 and proof["rollbacks"] == 1, (done, newest, status["recoveries"])
 
 
 def test_the_coordinator_dies_under_load_and_nothing_is_lost(service, data, quiet):

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <csignal>
+#include <functional>
+#include <mutex>
 #include <thread>
 
 #include "core/base/files.h"
@@ -201,6 +203,140 @@ TEST_P(Generations, LostInsideAValidation_ValidatesOnce) {
   };
   expect_left(crew.run());
   EXPECT_FALSE(cuts);
+  expect_finished(crew.run());
+  expect_equal_runs(cut, straight);
+}
+
+// Does to a crew's generation what an order to abandon does: tells every rank, and aborts its collective.
+class Abandoner {
+ public:
+  explicit Abandoner(Crew& crew) : crew_(crew) {
+    crew.during = [this](comm::Collective& collective, mdgen::testing::CrewMember&) {
+      const std::lock_guard lock(mutex_);
+      collectives_.push_back(&collective);
+    };
+  }
+  void order() {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t rank = 0; rank < collectives_.size(); ++rank) {
+      crew_[static_cast<int>(rank)].control.abandoned = true;
+    }
+    for (comm::Collective* collective : collectives_) collective->abort("abandoned by the test");
+  }
+  // All have left.
+  void forget() {
+    for (std::size_t rank = 0; rank < collectives_.size(); ++rank) {
+      crew_[static_cast<int>(rank)].control.abandoned = false;
+    }
+    collectives_.clear();
+  }
+
+ private:
+  Crew& crew_;
+  std::mutex mutex_;
+  std::vector<comm::Collective*> collectives_;
+};
+
+class WatchedClock : public SystemClock {
+ public:
+  Steady steady() const override {
+    if (on_read) on_read();
+    return SystemClock::steady();
+  }
+  std::function<void()> on_read;
+};
+
+// 180 samples; each batch reads the clock three times.
+TEST_P(Generations, AbandonedInsideAValidation_LeavesWithinABatchAndValidatesAgain) {
+  const std::vector<std::string> flags = {"epochs=2", "val_repeat=60"};
+  const v1::JobSpec straight = spec("straight", flags);
+  run_training(straight, {.backend = GetParam()});
+  const v1::JobSpec cut = spec("cut", flags);
+  Crew crew(cut, GetParam());
+  Abandoner abandoner(crew);
+  std::atomic<int> validating{0};
+  std::atomic<int> reads{0};
+  WatchedClock clock;
+  clock.on_read = [&] {
+    if (validating == GetParam().world_size && ++reads == 12) abandoner.order();
+  };
+  crew.clock = &clock;
+  for (int rank = 0; rank < GetParam().world_size; ++rank) {
+    crew[rank].observer.on_phase = [&](v1::TrainerPhase phase) {
+      if (phase == v1::TRAINER_PHASE_VALIDATE) ++validating;
+    };
+  }
+  const std::vector<SessionEnd> ends = crew.run();
+  EXPECT_GE(reads, 12);
+  EXPECT_LE(reads, 12 + 3 * GetParam().world_size);
+  for (const SessionEnd& end : ends) {
+    ASSERT_FALSE(end.finished);
+    EXPECT_EQ(end.left.reason(), "Abandoned");
+    EXPECT_EQ(end.left.applied(), 3);
+    EXPECT_TRUE(end.left.resident());
+  }
+  EXPECT_THAT(crew[0].observer.validations, IsEmpty());
+  validating = -1000;
+  abandoner.forget();
+  expect_finished(crew.run());
+  expect_equal_runs(cut, straight);
+}
+
+// The checkpoint of step 3 does not get on; that of step 6 waits for it.
+TEST_P(Generations, AbandonedBehindASlowDisk_LeavesAtOnceAndBothCheckpointsAreWritten) {
+  const v1::JobSpec straight = spec("straight", {"every_steps=3"});
+  run_training(straight, {.backend = GetParam()});
+  const v1::JobSpec cut = spec("cut", {"every_steps=3"});
+  const PlantedFaults planted("slow_disk@3");
+  std::filesystem::create_directories(folder_ / "cut");
+  write_file_synced(folder_ / "cut" / "slow_disk", "");
+  Crew crew(cut, GetParam());
+  Abandoner abandoner(crew);
+  crew[0].observer.on_phase = [&](v1::TrainerPhase phase) {
+    if (phase == v1::TRAINER_PHASE_CHECKPOINT && crew[0].session->applied() == 6) abandoner.order();
+  };
+  for (const SessionEnd& end : crew.run()) {
+    ASSERT_FALSE(end.finished);
+    EXPECT_EQ(end.left.reason(), "Abandoned");
+    EXPECT_EQ(end.left.applied(), 6);
+    EXPECT_TRUE(end.left.resident());
+  }
+  EXPECT_THAT(checkpoint::list(folder_ / "cut" / "checkpoints"), IsEmpty());
+  crew[0].observer.on_phase = {};
+  abandoner.forget();
+  std::filesystem::remove(folder_ / "cut" / "slow_disk");
+  expect_finished(crew.run());
+  std::vector<std::int64_t> written;
+  for (const v1::CheckpointReport& report : crew[0].observer.checkpoints) {
+    EXPECT_TRUE(report.verified()) << report.problem();
+    written.push_back(report.step());
+  }
+  EXPECT_THAT(written, ::testing::ElementsAre(3, 6, 9, 12));
+  expect_equal_runs(cut, straight);
+}
+
+TEST_P(Generations, LastCheckpointFails_AllHoldTheWeightsAndTheNextGenerationWritesIt) {
+  const v1::JobSpec straight = spec("straight");
+  run_training(straight, {.backend = GetParam()});
+  v1::JobSpec cut = spec("cut");
+  cut.mutable_recovery()->set_hold_for_seconds(0);
+  const std::filesystem::path checkpoints = folder_ / "cut" / "checkpoints";
+  Crew crew(cut, GetParam());
+  crew[0].observer.on_step = [&](const v1::StepReport& report) {
+    if (report.step() != 11) return;
+    std::filesystem::rename(checkpoints, folder_ / "away");
+    write_file_synced(checkpoints, "no folder");
+  };
+  for (const SessionEnd& end : crew.run()) {
+    ASSERT_FALSE(end.finished);
+    EXPECT_EQ(end.left.reason(), "CheckpointFailed");
+    EXPECT_FALSE(end.left.agreed());
+    EXPECT_TRUE(end.left.resident());
+    EXPECT_EQ(end.left.applied(), 12);
+  }
+  crew[0].observer.on_step = {};
+  std::filesystem::remove(checkpoints);
+  std::filesystem::rename(folder_ / "away", checkpoints);
   expect_finished(crew.run());
   expect_equal_runs(cut, straight);
 }

@@ -92,9 +92,9 @@ class Recovery : public ::testing::Test {
 TEST_F(Recovery, KilledAnywhere_GivesTheUninterruptedRunBitForBit) {
   const v1::JobSpec quiet = straight();
   const std::vector<std::pair<std::string, int>> faults = {
-      {"kill.before_reduce@4:1", 1},   {"kill.mid_reduce@5:0", 0},    {"kill.after_reduce@6:2", 2},
-      {"kill.mid_optimizer@5:1", 1},   {"kill.before_report@6:0", 0}, {"segfault.mid_reduce@7:2", 2},
-      {"kill.checkpoint_write@6:0", 0}};
+      {"kill.before_reduce@4:1", 1},    {"kill.mid_reduce@5:0", 0},    {"kill.after_reduce@6:2", 2},
+      {"kill.mid_optimizer@5:1", 1},    {"kill.before_report@6:0", 0}, {"segfault.mid_reduce@7:2", 2},
+      {"kill.checkpoint_write@6:0", 0}, {"kill.validate@6:1", 1},      {"kill.validate@9:0", 0}};
   int number = 0;
   for (const auto& [fault, rank] : faults) {
     SCOPED_TRACE(fault);
@@ -189,6 +189,59 @@ TEST_F(Recovery, RankLessAndRankMore_GoOnFromMemory) {
   const auto theirs = curve_of(quiet);
   ASSERT_EQ(ours.size(), theirs.size());
   for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_NEAR(ours[i][1], theirs[i][1], 1e-4 * theirs[i][1]);
+}
+
+// Its writer had not begun when rank 0 died: the new one does not wait for the next that is due.
+TEST_F(Recovery, CheckpointThatDiedWithRankZero_IsWrittenAtOnce) {
+  const v1::JobSpec cut = spec("cut", {"every_steps=6", "ckpt_freq=100"});
+  plant("slow_disk@6,kill.checkpoint_write@6:0");
+  const auto gate = folder_ / "cut" / "slow_disk";
+  std::filesystem::create_directories(gate.parent_path());
+  write_file_synced(gate, "");
+  Fleet crew = fleet(cut);
+  crew.start();
+  crew[0].wait_for_exit();
+  std::filesystem::remove(gate);
+  crew.replace({0});
+  ASSERT_TRUE(crew.wait_for_finish()) << crew.log(0);
+  std::vector<std::int64_t> written;
+  ASSERT_TRUE(crew[0].wait_for([&](const Messages& messages) {
+    written.clear();
+    for (const v1::TrainerMessage& message : messages) {
+      if (message.has_checkpoint()) written.push_back(message.checkpoint().step());
+    }
+    return written.size() >= 2;
+  }));
+  EXPECT_THAT(written, ::testing::ElementsAre(::testing::AnyOf(6, 7), 12));
+}
+
+TEST_F(Recovery, RankLostDuringALongLastCheckpoint_TheOthersLeaveItAndFinish) {
+  const v1::JobSpec quiet = straight();
+  const v1::JobSpec cut = spec("cut");
+  plant("slow_disk@12");
+  const auto gate = folder_ / "cut" / "slow_disk";
+  std::filesystem::create_directories(gate.parent_path());
+  write_file_synced(gate, "");
+  Fleet crew = fleet(cut);
+  crew.start();
+  ASSERT_TRUE(crew[0].wait_for([](const Messages& messages) {
+    return std::any_of(messages.begin(), messages.end(), [](const auto& message) {
+      return message.has_beat() && message.beat().step() == 12 &&
+             message.beat().phase() == v1::TRAINER_PHASE_CHECKPOINT;
+    });
+  })) << crew.log(0);
+  const auto left = crew.abandon({2});
+  for (const int rank : {0, 1}) {
+    EXPECT_EQ(left.at(rank).applied(), 12);
+    EXPECT_TRUE(left.at(rank).resident());
+  }
+  crew.reform({0, 1, -1});
+  std::filesystem::remove(gate);
+  ASSERT_TRUE(crew.wait_for_finish()) << crew.log(0);
+  EXPECT_EQ(start_of(crew[0]).first_step(), 12);
+  EXPECT_EQ(finish_of(crew[0]).outcome(), v1::OUTCOME_COMPLETED);
+  EXPECT_EQ(curve_of(cut), curve_of(quiet));
+  EXPECT_EQ(weights(cut), weights(quiet));
 }
 
 TEST_F(Recovery, AbandonWhileTheGroupForms_LeavesAtOnce) {

@@ -67,8 +67,8 @@ class Crew {
       assignment.set_rank(collective.rank());
       assignment.set_attempt(member.attempt);
       if (!member.session) {
-        member.session =
-            std::make_unique<train::Session>(assignment, at::kCPU, member.observer, member.control, clock_);
+        member.session = std::make_unique<train::Session>(assignment, at::kCPU, member.observer,
+                                                          member.control, clock == nullptr ? clock_ : *clock);
       }
       if (during) during(collective, member);
       ends[static_cast<std::size_t>(collective.rank())] = member.session->run(assignment, collective);
@@ -76,6 +76,7 @@ class Crew {
     return ends;
   }
 
+  const Clock* clock = nullptr;  // of the processes that begin from now on, if not the system's
   // Before a rank's part in a generation, on its thread.
   std::function<void(comm::Collective&, CrewMember&)> during;
 

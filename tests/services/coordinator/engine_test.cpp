@@ -230,6 +230,20 @@ TEST(Engine, LeaseIsRenewedAtAThird) {
   EXPECT_EQ(leases(), 2);
 }
 
+TEST(Engine, LeaseNamesTheLastBeatThatWasTaken) {
+  Running run;
+  run.pass_with_beats(seconds(199));
+  v1::Beat beat;
+  beat.set_phase(v1::TRAINER_PHASE_COMPUTE);
+  beat.set_number(77);
+  run.engine->beat(run.now(), run.b, beat);
+  run.pass(seconds(2));
+  const auto lease = std::find_if(run.inbox[run.b].begin(), run.inbox[run.b].end(),
+                                  [](const v1::CoordinatorMessage& message) { return message.has_lease(); });
+  ASSERT_NE(lease, run.inbox[run.b].end());
+  EXPECT_EQ(lease->beat(), 77);
+}
+
 TEST(Engine, ProgressIsStoredAtMostOnceASecond) {
   Running run;
   run.pass(milliseconds(1100));

@@ -175,6 +175,17 @@ TEST(Orders, Call_IsCancelledByAbandon) {
   EXPECT_THROW(Orders::Call(orders, [] {}), Error);
 }
 
+TEST(Orders, EndOfCalls_CancelsThemAndRefusesOthers) {
+  Orders orders;
+  orders.take(assignment(1));
+  orders.next(kNone);
+  int cancelled = 0;
+  const Orders::Call call(orders, [&] { ++cancelled; });
+  orders.end_calls();
+  EXPECT_EQ(cancelled, 1);
+  EXPECT_THROW(Orders::Call(orders, [] {}), Error);
+}
+
 TEST(Orders, InjectedSlowness_CountsSteps) {
   Orders orders;
   orders.take(inject(v1::FAULT_KIND_SLOW, 0.25, 3));

@@ -117,7 +117,8 @@ class AgentCoreTest : public ::testing::Test {
   }
 
   Clock::Steady now_{};
-  AgentCore core_{AgentCore::Config{}, now_};
+  std::chrono::nanoseconds boot_{};
+  AgentCore core_{AgentCore::Config{.boot_time = [this] { return boot_; }}, now_};
 };
 
 }  // namespace mdgen::worker::testing

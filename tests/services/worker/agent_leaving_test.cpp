@@ -96,6 +96,11 @@ TEST_F(AgentLeavingTest, Draining_TakesNoMoreWork) {
   EXPECT_EQ(tell(start(1, "other")), "exited1");
 }
 
+TEST_F(AgentLeavingTest, Draining_AnAssignmentThatWaitsForTheTrainer_IsToldToBeOver) {
+  EXPECT_EQ(tell(start(2)), "tell-abandon1");
+  EXPECT_EQ(tell(kStop), "exited2 draining tell-yield");
+}
+
 TEST_F(AgentLeavingTest, Draining_WithoutTheCoordinator_WorksToo) {
   tell(LinkDown{});
   EXPECT_EQ(tell(kStop), "tell-yield");
