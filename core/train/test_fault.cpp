@@ -146,7 +146,7 @@ std::vector<TestFault> test_faults() {
 }
 
 std::function<void(std::int64_t step)> slow_disk(const std::filesystem::path& run_folder) {
-  constexpr std::chrono::milliseconds kPoll{5};
+  static constexpr std::chrono::milliseconds kPoll{5};
   std::vector<std::int64_t> steps;
   for (const TestFault& fault : test_faults()) {
     if (fault.kind == Kind::kSlowDisk) steps.push_back(fault.step);
