@@ -24,6 +24,7 @@ std::vector<v1::JobState> states(const v1::Job& job) {
 struct Running : World {
   explicit Running(std::int64_t last = 10, int min = 1) {
     steady += options.reconnect_grace;
+    engine->wake(now());
     a = agent("i0");
     b = agent("i1");
     id = queued(spec("run", min, 2));
