@@ -104,7 +104,7 @@ std::optional<Evidence> judge_exit(const Member& member, const v1::ProcessExit& 
     if (exit.out_of_memory()) {
       evidence.message += " of the kernel: out of memory";
     } else if (exit.signal() == SIGKILL && !member.injected) {
-      evidence.message += ", which nobody here sent: perhaps out of memory";
+      evidence.message += ", which nobody here sent";
     }
     if (member.injected) evidence.message += "; a fault was injected";
   } else if (member.finish && member.finish->outcome() == v1::OUTCOME_FAILED) {
