@@ -12,6 +12,8 @@ const char* error_code_name(ErrorCode code) {
       return "AlreadyExists";
     case ErrorCode::kFailedPrecondition:
       return "FailedPrecondition";
+    case ErrorCode::kPermissionDenied:
+      return "PermissionDenied";
     case ErrorCode::kUnimplemented:
       return "Unimplemented";
     case ErrorCode::kDataLoss:

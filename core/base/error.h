@@ -14,6 +14,7 @@ enum class ErrorCode {
   kNotFound,            // no such job, file, entry
   kAlreadyExists,       // the name or folder belongs to something else
   kFailedPrecondition,  // right, but not in this state
+  kPermissionDenied,    // right, but not for this caller
   kUnimplemented,       // a field that does not work yet
   kDataLoss,            // truncated, corrupt, digest mismatch
   kUnavailable,         // try again later: connection lost, peer gone

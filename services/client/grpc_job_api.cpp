@@ -29,8 +29,9 @@ ErrorCode code_of(grpc::StatusCode code) {
       return ErrorCode::kAlreadyExists;
     case grpc::StatusCode::UNIMPLEMENTED:
       return ErrorCode::kUnimplemented;
-    case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::PERMISSION_DENIED:
+      return ErrorCode::kPermissionDenied;
+    case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return ErrorCode::kFailedPrecondition;

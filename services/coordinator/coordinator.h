@@ -20,6 +20,8 @@
 
 #include "core/base/parallel.h"
 #include "mdgen/v1/job_service.pb.h"
+#include "mdgen/v1/pool_service.pb.h"
+#include "services/access/caller.h"
 #include "services/coordinator/engine.h"
 
 namespace mdgen::coordinator {
@@ -55,6 +57,13 @@ struct LogRange {
   bool ended = false;
 };
 
+// A job, if it has changed since it was last looked at.
+struct Watched {
+  std::uint64_t version = 0;  // for the next call; from 1
+  std::optional<v1::Job> job;
+  bool ended = false;
+};
+
 class Coordinator {
  public:
   Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> store, std::int64_t epoch,
@@ -67,17 +76,32 @@ class Coordinator {
   // go on.
   void stop();
 
-  // --- clients: all throw Error ---
-  v1::Job submit(const v1::JobSpec& resolved, const std::string& request_id);
-  v1::Job cancel(const std::string& id_or_name, std::chrono::seconds grace);
-  v1::Job pause(const std::string& id_or_name, std::chrono::seconds grace);
+  // --- clients who change something: all throw Error, kPermissionDenied when the job is another's ---
+  // `validate_only`: everything is checked, and the answer is a job that is not there.
+  v1::Job submit(const access::Caller& caller, const v1::JobSpec& resolved, const std::string& request_id,
+                 bool validate_only = false);
+  v1::Job cancel(const access::Caller& caller, const std::string& id_or_name, std::chrono::seconds grace);
+  v1::Job pause(const access::Caller& caller, const std::string& id_or_name, std::chrono::seconds grace);
   // `workers` null: as before.
-  v1::Job resume(const std::string& id_or_name, const v1::WorkerRange* workers);
-  // Only where inject_allowed().
-  Injected inject(const std::string& id_or_name, int rank, const v1::Fault& fault);
+  v1::Job resume(const access::Caller& caller, const std::string& id_or_name, const v1::WorkerRange* workers);
+  v1::Job update(const access::Caller& caller, const v1::UpdateJobRequest& request);
+  v1::Job retry(const access::Caller& caller, const std::string& id_or_name, const std::string& request_id);
+  void remove(const access::Caller& caller, const std::string& id_or_name);
+  // Only where inject_allowed(), and only for an admin.
+  Injected inject(const access::Caller& caller, const std::string& id_or_name, int rank,
+                  const v1::Fault& fault);
   bool inject_allowed() const { return options_.allow_inject; }
+  // Only for an admin.
+  v1::Worker drain_worker(const access::Caller& caller, const std::string& id);
+
+  // --- clients who look: all throw Error ---
   v1::Job job(const std::string& id_or_name) const;
+  // What WatchJob sends: the job when it is not what it was at `seen` (0: at no time yet). Never blocks.
+  Watched watch(const std::string& id_or_name, std::uint64_t seen) const;
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) const;
+  v1::ListEventsResponse events(const v1::ListEventsRequest& request) const;
+  v1::ListWorkersResponse workers() const;
+  v1::GetQueueResponse queue() const;
   std::optional<v1::Job> wait(const std::string& id, std::chrono::milliseconds timeout);
   LogRange logs(const std::string& id_or_name) const;
   // The ledger as it is at this moment: what StreamLedger's first message says. Stores what is not yet

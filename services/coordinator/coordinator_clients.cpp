@@ -11,8 +11,17 @@
 #include "services/coordinator/job_state.h"
 
 namespace mdgen::coordinator {
+namespace {
 
-v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& request_id) {
+[[noreturn]] void not_yet(const char* what) {
+  throw Error(ErrorCode::kUnimplemented, std::string(what) + " does not work yet");
+}
+
+}  // namespace
+
+v1::Job Coordinator::submit(const access::Caller&, const v1::JobSpec& resolved, const std::string& request_id,
+                            bool validate_only) {
+  if (validate_only) throw Error(ErrorCode::kUnimplemented, "validate_only does not work yet");
   const auto earlier = [&]() -> const v1::Job* {
     const v1::Job* job = engine_.find_request(request_id);
     if (job != nullptr) commit();  // the first answer may have been that it could not be stored
@@ -34,7 +43,8 @@ v1::Job Coordinator::submit(const v1::JobSpec& resolved, const std::string& requ
   return engine_.job(id).job;
 }
 
-v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds grace) {
+v1::Job Coordinator::cancel(const access::Caller&, const std::string& id_or_name,
+                            std::chrono::seconds grace) {
   if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
   const Turn turn(*this);
   const std::string id = engine_.cancel(now(), id_or_name, grace).id();
@@ -42,7 +52,7 @@ v1::Job Coordinator::cancel(const std::string& id_or_name, std::chrono::seconds 
   return engine_.job(id).job;
 }
 
-v1::Job Coordinator::pause(const std::string& id_or_name, std::chrono::seconds grace) {
+v1::Job Coordinator::pause(const access::Caller&, const std::string& id_or_name, std::chrono::seconds grace) {
   if (grace.count() < 0) throw Error(ErrorCode::kInvalidArgument, "grace_seconds: must be at least 0");
   const Turn turn(*this);
   const std::string id = engine_.pause(now(), id_or_name, grace).id();
@@ -50,14 +60,34 @@ v1::Job Coordinator::pause(const std::string& id_or_name, std::chrono::seconds g
   return engine_.job(id).job;
 }
 
-v1::Job Coordinator::resume(const std::string& id_or_name, const v1::WorkerRange* workers) {
+v1::Job Coordinator::resume(const access::Caller&, const std::string& id_or_name,
+                            const v1::WorkerRange* workers) {
   const Turn turn(*this);
   const std::string id = engine_.resume(now(), id_or_name, workers).id();
   commit();
   return engine_.job(id).job;
 }
 
-Injected Coordinator::inject(const std::string& id_or_name, int rank, const v1::Fault& fault) {
+v1::Job Coordinator::update(const access::Caller&, const v1::UpdateJobRequest&) { not_yet("UpdateJob"); }
+
+v1::Job Coordinator::retry(const access::Caller&, const std::string&, const std::string&) {
+  not_yet("RetryJob");
+}
+
+void Coordinator::remove(const access::Caller&, const std::string&) { not_yet("DeleteJob"); }
+
+v1::Worker Coordinator::drain_worker(const access::Caller&, const std::string&) { not_yet("DrainWorker"); }
+
+Watched Coordinator::watch(const std::string&, std::uint64_t) const { not_yet("WatchJob"); }
+
+v1::ListEventsResponse Coordinator::events(const v1::ListEventsRequest&) const { not_yet("ListEvents"); }
+
+v1::ListWorkersResponse Coordinator::workers() const { not_yet("ListWorkers"); }
+
+v1::GetQueueResponse Coordinator::queue() const { not_yet("GetQueue"); }
+
+Injected Coordinator::inject(const access::Caller&, const std::string& id_or_name, int rank,
+                             const v1::Fault& fault) {
   const Turn turn(*this);
   const Injected injected = engine_.inject(id_or_name, rank, fault);
   commit();

@@ -115,7 +115,8 @@ grpc::ServerUnaryReactor* GrpcJobService::SubmitJob(grpc::CallbackServerContext*
                                                     const v1::SubmitJobRequest* request,
                                                     v1::SubmitJobResponse* response) {
   return answer(context, [&] {
-    *response->mutable_job() = coordinator_.submit(request->spec(), request->request_id());
+    *response->mutable_job() = coordinator_.submit(access::Caller{}, request->spec(), request->request_id(),
+                                                   request->validate_only());
   });
 }
 
@@ -136,7 +137,8 @@ grpc::ServerUnaryReactor* GrpcJobService::CancelJob(grpc::CallbackServerContext*
                                                     v1::CancelJobResponse* response) {
   return answer(context, [&] {
     const int grace = request->has_grace_seconds() ? request->grace_seconds() : kDefaultGraceSeconds;
-    *response->mutable_job() = coordinator_.cancel(request->id(), std::chrono::seconds(grace));
+    *response->mutable_job() =
+        coordinator_.cancel(access::Caller{}, request->id(), std::chrono::seconds(grace));
   });
 }
 
@@ -145,7 +147,8 @@ grpc::ServerUnaryReactor* GrpcJobService::PauseJob(grpc::CallbackServerContext* 
                                                    v1::PauseJobResponse* response) {
   return answer(context, [&] {
     const int grace = request->has_grace_seconds() ? request->grace_seconds() : kDefaultGraceSeconds;
-    *response->mutable_job() = coordinator_.pause(request->id(), std::chrono::seconds(grace));
+    *response->mutable_job() =
+        coordinator_.pause(access::Caller{}, request->id(), std::chrono::seconds(grace));
   });
 }
 
@@ -153,8 +156,8 @@ grpc::ServerUnaryReactor* GrpcJobService::ResumeJob(grpc::CallbackServerContext*
                                                     const v1::ResumeJobRequest* request,
                                                     v1::ResumeJobResponse* response) {
   return answer(context, [&] {
-    *response->mutable_job() =
-        coordinator_.resume(request->id(), request->has_workers() ? &request->workers() : nullptr);
+    *response->mutable_job() = coordinator_.resume(access::Caller{}, request->id(),
+                                                   request->has_workers() ? &request->workers() : nullptr);
   });
 }
 
@@ -168,7 +171,8 @@ grpc::ServerUnaryReactor* GrpcJobService::InjectFault(grpc::CallbackServerContex
     return reactor;
   }
   return answer(context, [&] {
-    const Injected injected = coordinator_.inject(request->id(), request->rank(), request->fault());
+    const Injected injected =
+        coordinator_.inject(access::Caller{}, request->id(), request->rank(), request->fault());
     response->set_worker_id(injected.worker_id);
     response->set_generation(injected.generation);
   });

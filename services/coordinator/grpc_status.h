@@ -19,6 +19,8 @@ inline grpc::StatusCode status_code(ErrorCode code) {
       return grpc::StatusCode::ALREADY_EXISTS;
     case ErrorCode::kFailedPrecondition:
       return grpc::StatusCode::FAILED_PRECONDITION;
+    case ErrorCode::kPermissionDenied:
+      return grpc::StatusCode::PERMISSION_DENIED;
     case ErrorCode::kUnimplemented:
       return grpc::StatusCode::UNIMPLEMENTED;
     case ErrorCode::kDataLoss:

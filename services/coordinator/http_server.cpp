@@ -33,6 +33,8 @@ int http_status(ErrorCode code) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kFailedPrecondition:
       return 400;
+    case ErrorCode::kPermissionDenied:
+      return 403;
     case ErrorCode::kNotFound:
       return 404;
     case ErrorCode::kUnavailable:

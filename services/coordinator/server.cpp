@@ -49,9 +49,11 @@ class ServerImpl final : public Server {
 
   std::string grpc_address() const override { return grpc_address_; }
   std::string http_address() const override { return http_ ? http_->address() : ""; }
-  v1::Job submit(const v1::JobSpec& resolved) override { return coordinator_->submit(resolved, make_uuid()); }
+  v1::Job submit(const v1::JobSpec& resolved) override {
+    return coordinator_->submit(access::Caller{}, resolved, make_uuid());
+  }
   v1::Job cancel(const std::string& job_id, std::chrono::seconds grace) override {
-    return coordinator_->cancel(job_id, grace);
+    return coordinator_->cancel(access::Caller{}, job_id, grace);
   }
   v1::Job job(const std::string& job_id) const override { return coordinator_->job(job_id); }
   std::optional<v1::Job> wait(const std::string& job_id, std::chrono::milliseconds timeout) override {

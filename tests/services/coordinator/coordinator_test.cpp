@@ -145,7 +145,7 @@ TEST_F(CoordinatorTest, ManyThreadsAtOnce) {
     clients.emplace_back([&, client] {
       for (int i = 0; i < 5; ++i) {
         const std::string name = "run-" + std::to_string(client) + "-" + std::to_string(i);
-        const v1::Job job = coordinator->submit(spec(name, 1 + i % 3), name);
+        const v1::Job job = coordinator->submit(access::Caller{}, spec(name, 1 + i % 3), name);
         coordinator->list({});
         const auto ended = coordinator->wait(job.id(), 30s);
         if (ended && ended->state() == v1::JOB_STATE_SUCCEEDED) ++succeeded;
@@ -160,20 +160,20 @@ TEST_F(CoordinatorTest, ManyThreadsAtOnce) {
 }
 
 TEST_F(CoordinatorTest, WaitGivesUpInTime) {
-  const std::string id = coordinator->submit(spec("run"), "").id();
+  const std::string id = coordinator->submit(access::Caller{}, spec("run"), "").id();
   EXPECT_FALSE(coordinator->wait(id, 10ms));
-  coordinator->cancel(id, 0s);
+  coordinator->cancel(access::Caller{}, id, 0s);
   EXPECT_EQ(coordinator->wait(id, 10s)->state(), v1::JOB_STATE_CANCELLED);
   EXPECT_THROW(coordinator->wait("nobody", 1ms), Error);
-  EXPECT_THROW(coordinator->cancel(id, -1s), Error);
+  EXPECT_THROW(coordinator->cancel(access::Caller{}, id, -1s), Error);
 }
 
 TEST_F(CoordinatorTest, ARepeatedRequestIsNotAnsweredBeforeTheJobIsStored) {
   store->broken = true;
-  EXPECT_THROW(coordinator->submit(spec("run"), "request"), Error);
-  EXPECT_THROW(coordinator->submit(spec("run"), "request"), Error);
+  EXPECT_THROW(coordinator->submit(access::Caller{}, spec("run"), "request"), Error);
+  EXPECT_THROW(coordinator->submit(access::Caller{}, spec("run"), "request"), Error);
   store->broken = false;
-  const std::string id = coordinator->submit(spec("run"), "request").id();
+  const std::string id = coordinator->submit(access::Caller{}, spec("run"), "request").id();
   EXPECT_EQ(coordinator->list({}).jobs_size(), 1);
   coordinator->stop();
   EXPECT_NO_THROW((void)store->saved_state(id));
@@ -182,7 +182,7 @@ TEST_F(CoordinatorTest, ARepeatedRequestIsNotAnsweredBeforeTheJobIsStored) {
 TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
   const auto agent = std::make_shared<ObedientAgent>(*coordinator);
   agent->begin(World::identity("i0"));
-  const std::string id = coordinator->submit(spec("run"), "").id();
+  const std::string id = coordinator->submit(access::Caller{}, spec("run"), "").id();
   ASSERT_TRUE(coordinator->wait(id, 10s));
   coordinator->stop();
   EXPECT_EQ(store->saved_state(id), v1::JOB_STATE_SUCCEEDED);
@@ -225,7 +225,7 @@ class QuietAgent : public AgentSink {
 TEST_F(CoordinatorTest, WhatComesWhileTheDiskIsSlowDoesNotWaitAndIsStoredTogether) {
   const auto agent = std::make_shared<QuietAgent>();
   const std::string worker = coordinator->connect(agent, World::identity("i0"));
-  const std::string id = coordinator->submit(spec("run"), "").id();
+  const std::string id = coordinator->submit(access::Caller{}, spec("run"), "").id();
   const v1::Assignment start =
       agent->wait_for([](const v1::CoordinatorMessage& message) { return message.has_start(); }).start();
   v1::AgentMessage message;

@@ -316,14 +316,14 @@ TEST(StoreDisk, ARunningCoordinatorAnnouncesNothing_SaysSo_AndGoesOnWhenThereIsR
                            runs.path())
         .spec;
   };
-  const std::string id = coordinator->submit(spec("run"), "").id();
+  const std::string id = coordinator->submit(access::Caller{}, spec("run"), "").id();
   wait_until([&] { return coordinator->job(id).state() == v1::JOB_STATE_QUEUED; });
   // Until the last page: what is stored next does not fit.
   write_file_synced(disk / "filler", std::string(static_cast<std::size_t>(free_bytes(disk.path())), 'x'));
 
   const auto agent = std::make_shared<CountingAgent>();
   const std::string worker = coordinator->connect(agent, testing::World::identity("i0"));
-  EXPECT_THROW(coordinator->submit(spec("other"), "request"), Error);
+  EXPECT_THROW(coordinator->submit(access::Caller{}, spec("other"), "request"), Error);
   wait_until([&] { return coordinator->job(id).state() == v1::JOB_STATE_STARTING; });
   for (int i = 0; i < 20; ++i) {
     v1::AgentMessage beat;
@@ -334,7 +334,7 @@ TEST(StoreDisk, ARunningCoordinatorAnnouncesNothing_SaysSo_AndGoesOnWhenThereIsR
   EXPECT_EQ(agent->starts, 0) << "a generation is stored before it is announced";
   fs::remove(disk / "filler");
   wait_until([&] { return agent->starts == 1; });
-  EXPECT_NO_THROW(coordinator->submit(spec("other"), "request"));
+  EXPECT_NO_THROW(coordinator->submit(access::Caller{}, spec("other"), "request"));
   coordinator->stop();
   coordinator.reset();
   spdlog::set_default_logger(earlier);
