@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "core/config/json.h"
 #include "services/coordinator/address.h"
+#include "services/coordinator/http_dashboard.h"
 
 namespace mdgen::coordinator {
 namespace {
@@ -109,6 +110,7 @@ void HttpServer::route(Coordinator& coordinator) {
        })},
   };
   for (const auto& [pattern, handler] : routes) server_->Get(pattern, handler);
+  add_dashboard_routes(*server_);
   server_->Get("/metrics", [&coordinator](const httplib::Request&, httplib::Response& response) {
     response.set_content(coordinator.metrics(), kPrometheus);
   });
@@ -121,7 +123,7 @@ void HttpServer::route(Coordinator& coordinator) {
     return httplib::Server::HandlerResponse::Handled;
   });
   server_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-    if (!response.body.empty()) return;
+    if (!response.body.empty() || response.status == 304) return;
     if (response.status == 404)
       reply_error(response, 404, "NotFound", "there is nothing at " + request.path);
     else
