@@ -155,7 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             case ["access"]:
                 return {"required": bool(fake.tokens), "role": self.role() if fake.tokens else "ADMIN"}
             case ["jobs"]:
-                found = [j for j in fake.jobs if (not query.get("states") or j["state"] in query["states"])
+                found = [j for j in fake.jobs if (not query.get("state") or j["state"] in query["state"])
                          and (j["name"] or "").startswith(first.get("name_prefix", ""))]
                 start, size = int(first.get("page_token", 0)), int(first.get("page_size", 100))
                 rest = str(start + size) if start + size < len(found) else ""
@@ -205,9 +205,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = name and next((j for j in fake.jobs if j["id"] == name.group(1)), None)
             if found:
                 found.update({"pause": {"state": "PAUSED"}, "cancel": {"state": "CANCELLED"}, "resume": {"state": "QUEUED"}}.get(name.group(2), content))
-            return self.reply(200, {"job": found})
+            return self.reply(200, found or {})
 
-    do_POST = do_PATCH = change
+    do_POST = change
 
 
 class FakeCoordinator:

@@ -111,7 +111,7 @@ export const api = {
   job: (id, signal) => get(jobPath(id), signal),
   events: (id, after, signal) => get(jobPath(id, `/events${query({ after_sequence: after })}`), signal),
   metrics: (id, names, after, points, signal) =>
-    get(jobPath(id, `/metrics${query({ names, after_step: after, max_points: points })}`), signal),
+    get(jobPath(id, `/metrics${query({ name: names, after_step: after, max_points: points })}`), signal),
   checkpoints: (id, signal) => get(jobPath(id, '/checkpoints'), signal),
   logs: (id, parameters, signal) => get(jobPath(id, `/logs${query(parameters)}`), signal),
   samples: (id, parameters, signal) => get(jobPath(id, `/samples${query(parameters)}`), signal),
@@ -122,7 +122,7 @@ export const api = {
   pause: (id) => send('POST', jobPath(id, '/pause')),
   resume: (id) => send('POST', jobPath(id, '/resume')),
   retry: (id) => send('POST', jobPath(id, '/retry'), { request_id: crypto.randomUUID?.() ?? randomId() }),
-  update: (id, changes) => send('PATCH', jobPath(id), changes),
+  update: (id, changes) => send('POST', jobPath(id, '/update'), changes),
   drain: (worker) => send('POST', `/v1/workers/${encodeURIComponent(worker)}/drain`),
 };
 

@@ -1,7 +1,7 @@
 // Curves by step as SVG: axes, logarithmic on demand, smoothing, values under the pointer or by arrow keys,
 // and the numbers as a table.
 import { h, show, svg } from './dom.js';
-import { number, whole } from './format.js';
+import { number, short, whole } from './format.js';
 import { logTicks, nearest, range, smooth, ticks } from './scale.js';
 
 const HEIGHT = 220;
@@ -9,8 +9,9 @@ const MARGIN = { left: 52, right: 12, top: 8, bottom: 24 };
 const TABLE_ROWS = 40;
 
 export class Chart {
-  // series: [{name, label}], the first ones in front. `unit` stands behind values; `x` names what they are by.
-  constructor({ id, title, unit = '', series, x = 'step' }) {
+  // series: [{name, label}], the first ones in front. `unit` stands behind values; `x` names what they are by;
+  // `linear`: a logarithmic axis makes no sense.
+  constructor({ id, title, unit = '', series, x = 'step', linear = false }) {
     Object.assign(this, { id, title, unit, series, x });
     this.data = series.map(() => ({ steps: [], values: [] }));
     this.weight = 0;
@@ -30,7 +31,7 @@ export class Chart {
       this.draw();
     } } });
     this.root = h('div', { class: 'chart', key: id, island: true, id },
-      h('div', { class: 'row middle spread' }, h('h3', {}, title), h('label', { class: 'inline' }, log, 'Logarithmic')),
+      h('div', { class: 'row middle spread' }, h('h3', {}, title), linear ? null : h('label', { class: 'inline' }, log, 'Logarithmic')),
       this.readout, this.picture, this.numbers);
     this.resizing = new ResizeObserver(() => this.draw());
     this.resizing.observe(this.root);
@@ -70,7 +71,7 @@ export class Chart {
     return [
       marks.map((value) => [
         svg('line', { class: 'grid', x1: MARGIN.left, x2: right, y1: place.y(value), y2: place.y(value) }),
-        svg('text', { x: MARGIN.left - 6, y: place.y(value) + 4, 'text-anchor': 'end' }, number(value))]),
+        svg('text', { x: MARGIN.left - 6, y: place.y(value) + 4, 'text-anchor': 'end' }, short(value))]),
       ticks(place.from, place.to, Math.max(2, Math.floor(place.width / 110))).filter(Number.isInteger).map((step) =>
         svg('text', { x: place.x(step), y: bottom + 16, 'text-anchor': 'middle' }, step >= 1e5 ? number(step) : String(step))),
       svg('line', { class: 'grid', x1: MARGIN.left, x2: right, y1: bottom, y2: bottom }),
@@ -131,10 +132,11 @@ export class Chart {
   tell() {
     const last = Math.max(...this.data.map((one) => one.steps.at(-1) ?? -1));
     if (last < 0) return show(this.readout, '');
-    const parts = this.values().map(({ label, value }, i) => (value === null ? null : h('span', {},
-      h('span', { class: `swatch b${i + 1}`, 'aria-hidden': 'true' }), `${label} ${number(value)}${this.unit ? ` ${this.unit}` : ''}  `)));
+    const bare = this.at === null && this.x !== 'step';  // then a last value means nothing
+    const parts = this.values().map(({ label, value }, i) => (value === null ? null : h('span', { class: 'reading' },
+      h('span', { class: `swatch b${i + 1}`, 'aria-hidden': 'true' }), bare ? label : `${label} ${number(value)} ${this.unit}`)));
     const place = this.at === null ? 'latest' : `${this.x} ${whole(this.at)}`;
-    return show(this.readout, h('span', {}, `${place}:  `), parts);
+    return show(this.readout, bare ? null : h('span', { class: 'reading' }, place), parts);
   }
   read(step) {
     this.at = step;

@@ -44,6 +44,16 @@ export function svg(tag, properties = {}, ...children) {
   return setUp(node, properties ?? {});
 }
 
+// The place of an island in a rendering: the island itself the first time, later only a mark, since what is in
+// the page and stays there must not be moved: it would lose focus, selection and scroll place.
+export function placeOf(root) {
+  if (!root.isConnected) return root;
+  const mark = document.createElement(root.nodeName);
+  mark.key = root.key;
+  mark.island = true;
+  return mark;
+}
+
 function sameKind(a, b) {
   return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.key === b.key;
 }

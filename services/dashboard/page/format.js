@@ -18,6 +18,9 @@ export function number(x) {
   return trim(x);
 }
 
+// Without zeros at the end, for axes.
+export const short = (x) => number(x).replace(/(\.\d*?)0+(?=e|[kMGT]?$)/, '$1').replace(/\.(?=e|[kMGT]?$)/, '');
+
 function trim(x) {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(x))));
   return x.toFixed(Math.min(digits, 6));

@@ -2,7 +2,7 @@
 import { actions } from './actions.js';
 import { api } from './api.js';
 import { Curves } from './curves.js';
-import { h, show, say } from './dom.js';
+import { h, placeOf, say, show } from './dom.js';
 import { counted, hasEnded, word } from './format.js';
 import { checkpoints, events, phases, progress, ranks, recoveries, spec, tiles } from './job_parts.js';
 import { Live } from './live.js';
@@ -110,15 +110,15 @@ export class JobPage {
   samples() {
     const none = this.pictures.some || this.pictures.problem ? null
       : h('p', { class: 'empty' }, 'None drawn. loop.inference_batches draws some in the validations.');
-    return section('samples', 'Samples against data', none, this.pictures.root);
+    return section('samples', 'Samples against data', none, placeOf(this.pictures.root));
   }
   draw() {
     const { job } = this;
     const jumps = JUMPS.map(([id, label]) => h('li', {}, h('button', { type: 'button', class: 'jump-to', on: { click: () => this.jump(id) } }, label)));
     show(this.container, this.head(), h('nav', { 'aria-label': 'Parts of this page', key: 'jumps' }, h('ul', { class: 'jump' }, jumps)),
-      section('curves', 'Curves', this.trouble('curves'), this.curves.root), phases(job), ranks(job), recoveries(job),
+      section('curves', 'Curves', this.trouble('curves'), placeOf(this.curves.root)), phases(job), ranks(job), recoveries(job),
       this.trouble('checkpoints'), checkpoints(this.list), this.trouble('events'), events(this.events, this.dropped),
-      section('log', 'Log', this.trouble('log'), this.logs.root), this.samples(), spec(job));
+      section('log', 'Log', this.trouble('log'), placeOf(this.logs.root)), this.samples(), spec(job));
   }
   jump(id) {
     const target = document.getElementById(id);

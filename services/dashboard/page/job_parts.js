@@ -27,7 +27,7 @@ export function tiles(job) {
     tile('Step time', job.step_seconds > 0 ? duration(job.step_seconds) : NONE, job.last_step_at ? ['last ', ago(job.last_step_at)] : null),
     tile('Samples/s', job.samples_per_second > 0 ? number(job.samples_per_second) : NONE),
     tile('Tokens/s', job.tokens_per_second > 0 ? number(job.tokens_per_second) : NONE),
-    tile('Of the ceiling', job.ceiling_ratio > 0 ? percent(job.ceiling_ratio, 1) : NONE, job.flops_per_second > 0 ? `${number(job.flops_per_second)}FLOP/s` : null),
+    tile('Of the ceiling', job.ceiling_ratio > 0 ? percent(job.ceiling_ratio, 1) : NONE, job.flops_per_second > 0 ? `${number(job.flops_per_second).replace(/(?=[kMGT]$)/, ' ')}FLOP/s` : null),
     tile('Goodput', job.goodput_ratio > 0 ? percent(job.goodput_ratio, 1) : NONE),
     tile('Workers', whole(job.workers), job.spec?.workers ? `of ${job.spec.workers.min ?? 1} to ${job.spec.workers.max ?? 1}` : null),
     tile('Restarts', whole(job.restarts), job.lost_steps > 0 ? `${counted(job.lost_steps, 'step')} done again` : null),

@@ -58,7 +58,7 @@ export class JobsPage {
     const asked = this.filter;
     const page = this.tokens.length;
     const answer = await api.jobs({
-      states: CHOICES[asked.choice][1], name_prefix: asked.name, owner: asked.owner, labels: asked.labels,
+      state: CHOICES[asked.choice][1], name_prefix: asked.name, owner: asked.owner, labels: asked.labels,
       page_size: PAGE, page_token: this.tokens.at(-1),
     }, signal);
     if (asked !== this.filter || page !== this.tokens.length) return 0;

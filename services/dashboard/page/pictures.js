@@ -1,7 +1,7 @@
 // What was sampled inside the training, beside the data: backbone angles and fluctuations.
 import { api } from './api.js';
 import { Chart } from './chart.js';
-import { h, show, svg } from './dom.js';
+import { h, placeOf, show, svg } from './dom.js';
 import { NONE, number, percent, whole } from './format.js';
 
 const PERIOD_MS = 15000;
@@ -55,14 +55,16 @@ export class Pictures {
     this.id = id;
     this.file = '';
     this.askedAt = -Infinity;
-    this.chart = new Chart({ id: 'chart-rmsf', title: 'Fluctuation of each residue (Cα RMSF)', unit: 'Å', x: 'residue',
+    this.chart = new Chart({ id: 'chart-rmsf', title: 'Fluctuation of each residue (Cα RMSF)', unit: 'Å', x: 'residue', linear: true,
       series: [{ name: 'sampled', label: 'sampled' }, { name: 'training', label: 'data' }] });
     this.choice = h('select', { id: 'sample-choice', on: { change: (event) => {
       this.file = event.currentTarget.value;
       this.askedAt = -Infinity;
       this.wanted?.();
     } } });
-    this.plots = h('div', { class: 'pictures' });
+    this.label = h('label', { key: 'choice', island: true }, 'Sample', this.choice);
+    this.plots = h('div', { class: 'pictures', key: 'plots', island: true });
+    this.fluctuations = h('div', { class: 'wide-figure', key: 'rmsf', island: true }, this.chart.root);
     this.root = h('div', { island: true, key: 'pictures' });
   }
   stop() {
@@ -92,8 +94,8 @@ export class Pictures {
     const about = [`${whole(picture.frames)} frames of ${whole(picture.residues)} residues`];
     if (picture.training) about.push(`beside ${whole(picture.training.frames)} frames of ${picture.training.source}`);
     if (typeof picture.jensen_shannon === 'number') about.push(`Jensen-Shannon distance of the angles ${number(picture.jensen_shannon)}`);
-    show(this.root, h('div', { class: 'row' }, h('label', { key: 'choice', island: true }, 'Sample', this.choice)),
-      h('p', { class: 'small' }, `${about.join('; ')}.`), picture.note ? h('p', { class: 'notice' }, picture.note) : null, this.plots);
+    show(this.root, h('div', { class: 'row' }, placeOf(this.label)),
+      h('p', { class: 'small' }, `${about.join('; ')}.`), picture.note ? h('p', { class: 'notice' }, picture.note) : null, placeOf(this.plots));
     this.drawPlots(picture);
     return undefined;
   }
@@ -103,9 +105,7 @@ export class Pictures {
     const most = Math.max(...both.flatMap(([, one]) => one.counts.map((count) => count / Math.max(1, one.total))));
     const figures = both.map(([name, one, kind]) => h('figure', { key: name }, h('figcaption', {}, `${name}: backbone angles`),
       plane(`Ramachandran plot, ${name.toLowerCase()}: ${inWords(one)}`, one, most, kind), h('div', { class: 'small' }, inWords(one))));
-    const place = h('div', { class: 'wide-figure', key: 'rmsf', island: true });
-    show(this.plots, figures, place);
-    this.plots.querySelector('.wide-figure').replaceChildren(this.chart.root);
+    show(this.plots, figures, placeOf(this.fluctuations));
     const residues = rmsf.map((_, i) => i + 1);
     this.chart.update([{ steps: residues, values: rmsf }, { steps: training?.rmsf ? residues : [], values: training?.rmsf ?? [] }]);
   }
