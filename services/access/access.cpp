@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "core/base/files.h"
 #include "core/base/identity.h"
 #include "core/base/text.h"
+#include "services/access/tls_identity.h"
 
 namespace mdgen::access {
 namespace {
@@ -42,12 +44,29 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
+std::filesystem::path named(const std::filesystem::path& file, const char* name) {
+  return file.empty() ? std::filesystem::path(variable(name)) : file;
+}
+
+void read_own_certificate(const Sources& sources, Access& access) {
+  const auto certificate = named(sources.certificate_file, "MDGEN_CERT");
+  const auto key = named(sources.key_file, "MDGEN_KEY");
+  if (certificate.empty() != key.empty())
+    throw Error(ErrorCode::kInvalidArgument, "--cert and --key (MDGEN_CERT and MDGEN_KEY) belong together");
+  if (certificate.empty()) return;
+  if (access.trusted.empty())
+    throw Error(ErrorCode::kInvalidArgument,
+                "there is a certificate of one's own (--cert), but neither --ca nor MDGEN_CA names the coordinator's");
+  access.certificate = read_file(certificate);
+  access.key = read_file(key);
+  check_identity({access.certificate, access.key}, certificate.string(), key.string());
+}
+
 }  // namespace
 
 Access find_access(const Sources& sources) {
   Access result;
-  std::filesystem::path ca = sources.ca_file;
-  if (ca.empty()) ca = variable("MDGEN_CA");
+  const std::filesystem::path ca = named(sources.ca_file, "MDGEN_CA");
   if (!ca.empty()) result.trusted = read_file(ca);
   if (!sources.token_file.empty()) {
     result.token = checked_token(read_file(sources.token_file), sources.token_file.string());
@@ -60,6 +79,7 @@ Access find_access(const Sources& sources) {
         "there is a token, but neither --ca nor MDGEN_CA names the coordinator's certificate; a token "
         "is not sent in clear text");
   }
+  read_own_certificate(sources, result);
   return result;
 }
 
@@ -91,6 +111,8 @@ bool same_token(std::string_view a, std::string_view b) {
   const std::string left = sha256_hex(a), right = sha256_hex(b);  // equal lengths, whatever was sent
   return ::CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
+
+void protect_memory() { ::prctl(PR_SET_DUMPABLE, 0); }
 
 void write_secret(const std::filesystem::path& file, std::string_view text) {
   const std::filesystem::path fresh = file.string() + "." + make_short_id();

@@ -1,6 +1,7 @@
 #include "services/access/tls_identity.h"
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -86,6 +87,18 @@ TlsIdentity self_signed(EVP_PKEY* key, const Shape& shape) {
   return {text_of(certificate_text.get()), text_of(key_text.get())};
 }
 
+Certificate next_certificate(BIO* text, const std::string& source) {
+  Certificate certificate(PEM_read_bio_X509(text, nullptr, nullptr, nullptr));
+  ERR_clear_error();  // this thread's next use of OpenSSL must not find it
+  if (!certificate) throw Error(ErrorCode::kInvalidArgument, source + " holds no PEM certificate");
+  return certificate;
+}
+
+Certificate first_certificate(const std::string& pem, const std::string& source) {
+  const Memory text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  return next_certificate(text.get(), source);
+}
+
 }  // namespace
 
 TlsIdentity make_identity(std::chrono::system_clock::time_point now) {
@@ -112,11 +125,32 @@ TlsIdentity identity_from_secret(std::string_view secret) {
 
 bool is_pinned(const std::string& pem, const std::string& source) {
   const Memory text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const Certificate first(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
-  if (!first) throw Error(ErrorCode::kInvalidArgument, source + " holds no PEM certificate");
+  const Certificate first = next_certificate(text.get(), source);
   const Certificate second(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
   return !second && X509_check_ca(first.get()) == 0 &&
          X509_check_host(first.get(), kPinnedName, 0, 0, nullptr) == 1;
+}
+
+void check_identity(const TlsIdentity& identity, const std::string& certificate_source,
+                    const std::string& key_source) {
+  const Certificate certificate = first_certificate(identity.certificate, certificate_source);
+  const Memory text(BIO_new_mem_buf(identity.key.data(), static_cast<int>(identity.key.size())));
+  const auto no_password = [](char*, int, int, void*) { return -1; };
+  const Key key(PEM_read_bio_PrivateKey(text.get(), nullptr, no_password, nullptr));
+  ERR_clear_error();
+  if (!key)
+    throw Error(ErrorCode::kInvalidArgument, key_source + " holds no PEM private key (without a password)");
+  if (X509_check_private_key(certificate.get(), key.get()) != 1)
+    throw Error(ErrorCode::kInvalidArgument,
+                key_source + " is not the private key of the certificate in " + certificate_source);
+}
+
+std::chrono::system_clock::time_point end_of(const std::string& pem, const std::string& source) {
+  const Certificate certificate = first_certificate(pem, source);
+  std::tm parts{};
+  require(ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &parts) == 1, "ASN1_TIME_to_tm");
+  return std::chrono::system_clock::from_time_t(::timegm(&parts));
 }
 
 }  // namespace mdgen::access

@@ -28,4 +28,11 @@ TlsIdentity identity_from_secret(std::string_view secret);
 // Throws Error(kInvalidArgument), naming `source`, when there is no certificate in it.
 bool is_pinned(const std::string& pem, const std::string& source);
 
+// Throws Error(kInvalidArgument), naming the file, when one of both is no PEM, or the key is another's.
+void check_identity(const TlsIdentity& identity, const std::string& certificate_source,
+                    const std::string& key_source);
+
+// Until when the (first) certificate is good. Throws as is_pinned.
+std::chrono::system_clock::time_point end_of(const std::string& pem, const std::string& source);
+
 }  // namespace mdgen::access
