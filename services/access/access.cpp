@@ -56,7 +56,8 @@ void read_own_certificate(const Sources& sources, Access& access) {
   if (certificate.empty()) return;
   if (access.trusted.empty())
     throw Error(ErrorCode::kInvalidArgument,
-                "there is a certificate of one's own (--cert), but neither --ca nor MDGEN_CA names the coordinator's");
+                "there is a certificate of one's own (--cert), but neither --ca nor MDGEN_CA names the "
+                "coordinator's");
   access.certificate = read_file(certificate);
   access.key = read_file(key);
   check_identity({access.certificate, access.key}, certificate.string(), key.string());

@@ -18,8 +18,8 @@ struct Access {
   bool is_plain() const { return trusted.empty() && token.empty() && certificate.empty(); }
 };
 
-// Where programs find theirs: files win over MDGEN_TOKEN (the token itself) and MDGEN_CA, MDGEN_CERT, MDGEN_KEY
-// (files).
+// Where programs find theirs: files win over MDGEN_TOKEN (the token itself) and MDGEN_CA, MDGEN_CERT,
+// MDGEN_KEY (files).
 struct Sources {
   std::filesystem::path token_file;          // --token_file
   std::filesystem::path ca_file;             // --ca
@@ -45,8 +45,8 @@ bool same_token(std::string_view a, std::string_view b);
 // In a state folder: see tokens.h.
 inline constexpr const char* kTokensFile = "tokens.yaml";
 
-// Nobody of the same user may look into this process or have its memory in a core file. For programs that hold
-// secrets; what they start is as usual.
+// Nobody of the same user may look into this process or have its memory in a core file. For programs that
+// hold secrets; what they start is as usual.
 void protect_memory();
 
 // Creates or replaces `file`, which nobody but its owner may read from the first moment on. Throws Error that

@@ -78,7 +78,8 @@ void AuditLog::close_file() {
 }
 
 bool AuditLog::is_moved() const {
-  struct stat named {}, held {};
+  struct stat named {
+  }, held{};
   return ::stat(file_.c_str(), &named) != 0 || ::fstat(fd_, &held) != 0 || !is_same_file(named, held);
 }
 
@@ -99,13 +100,14 @@ void AuditLog::write(const AuditRecord& record) noexcept {
     const std::lock_guard lock(mutex_);
     if (fd_ >= 0 && is_moved()) close_file();
     if (fd_ < 0) open_file();
-    if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()) || ::fdatasync(fd_) != 0) {
+    if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
+        ::fdatasync(fd_) != 0) {
       spdlog::error("the audit log {} was not written ({}): {}", file_.string(), std::strerror(errno), line);
       close_file();
     }
   } catch (const std::exception& error) {
-    spdlog::error("no line of audit for {} of job {} by {}: {}", record.method, record.job, record.caller.name,
-                  error.what());
+    spdlog::error("no line of audit for {} of job {} by {}: {}", record.method, record.job,
+                  record.caller.name, error.what());
   }
 }
 

@@ -25,12 +25,14 @@ std::string stamp_of(const std::filesystem::path& file) {
                      facts.st_mtim.tv_nsec, facts.st_ctim.tv_sec, facts.st_ctim.tv_nsec);
 }
 
-Verdict refused(std::string text) { return {Verdict::Kind::kUnauthenticated, {"", Role::kViewer}, std::move(text)}; }
+Verdict refused(std::string text) {
+  return {Verdict::Kind::kUnauthenticated, {"", Role::kViewer}, std::move(text)};
+}
 
 Verdict known(const TokenEntry& entry, const Attempt& attempt, Moment now) {
   if (entry.is_expired(now)) {
-    return refused("the " + std::string(entry.sha256.empty() ? "certificate" : "token") + " of " + entry.name +
-                   " has expired (" + moment_text(*entry.expires) + ")");
+    return refused("the " + std::string(entry.sha256.empty() ? "certificate" : "token") + " of " +
+                   entry.name + " has expired (" + moment_text(*entry.expires) + ")");
   }
   return {Verdict::Kind::kAdmitted, {entry.name, entry.role, std::string(attempt.peer)}, ""};
 }
@@ -77,9 +79,10 @@ Verdict Gate::identify(const Attempt& attempt) const {
   if (const TokenEntry* found = tokens->find_certificate(attempt.certificate))
     return known(*found, attempt, clock_.wall());
   if (!attempt.certificate.empty()) {
-    return refused("the certificate's name \"" + std::string(attempt.certificate) +
-                   "\" is not in this coordinator's tokens file, and there is no token: set MDGEN_TOKEN or give "
-                   "--token_file");
+    return refused(
+        "the certificate's name \"" + std::string(attempt.certificate) +
+        "\" is not in this coordinator's tokens file, and there is no token: set MDGEN_TOKEN or give "
+        "--token_file");
   }
   return refused("this coordinator needs a token: set MDGEN_TOKEN or give --token_file");
 }
@@ -167,9 +170,10 @@ void Gate::take_tokens() {
 void Gate::take_tls() {
   try {
     TlsFiles read = read_tls_files(access_.files);
-    auto state = std::make_shared<const TlsState>(TlsState{std::move(read.identity), std::move(read.client_ca)});
-    spdlog::info("new connections get the certificate in {}, good until {}", access_.files.certificate.string(),
-                 moment_text(end_of(state->identity.certificate, "")));
+    auto state =
+        std::make_shared<const TlsState>(TlsState{std::move(read.identity), std::move(read.client_ca)});
+    spdlog::info("new connections get the certificate in {}, good until {}",
+                 access_.files.certificate.string(), moment_text(end_of(state->identity.certificate, "")));
     expiry_told_.reset();
     const std::lock_guard lock(mutex_);
     tls_ = std::move(state);

@@ -54,7 +54,9 @@ class Gate {
   // The same object until it changes.
   std::shared_ptr<const TlsState> tls() const;
   // Fixed for good: whether connections need a client's certificate at all.
-  bool asks_for_certificates() const { return !access_.files.client_ca.empty() || !access_.client_ca.empty(); }
+  bool asks_for_certificates() const {
+    return !access_.files.client_ca.empty() || !access_.client_ca.empty();
+  }
 
   // Reads the files that have changed since the last time; what is wrong in them is logged, and what was
   // before stays.

@@ -24,7 +24,8 @@ const char* need_text(Need need);
 struct GrpcMethod {
   std::string_view path;  // "/mdgen.v1.JobService/GetJob"
   Need need;
-  // It changes something: goes to the audit log, and its role is asked by the coordinator, which knows the job.
+  // It changes something: goes to the audit log, and its role is asked by the coordinator, which knows the
+  // job.
   bool changes = false;
 };
 std::span<const GrpcMethod> grpc_methods();

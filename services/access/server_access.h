@@ -14,15 +14,16 @@ namespace mdgen::access {
 struct ServerFiles {
   std::filesystem::path certificate;  // PEM, of which clients need a copy, or of its authority
   std::filesystem::path key;
-  std::filesystem::path token;        // the one of the admin whose name is "admin"; empty: there is none
-  std::filesystem::path tokens{};     // of everybody else, see tokens.h; empty: there is none
-  std::filesystem::path client_ca{};  // clients must show a certificate of this authority; empty: they need none
+  std::filesystem::path token;     // the one of the admin whose name is "admin"; empty: there is none
+  std::filesystem::path tokens{};  // of everybody else, see tokens.h; empty: there is none
+  std::filesystem::path
+      client_ca{};  // clients must show a certificate of this authority; empty: they need none
 };
 
 struct ServerAccess {
   TlsIdentity identity;
-  std::string token;       // the admin's; empty: there is none
-  ServerFiles files{};     // watched: what changes in them counts at once
+  std::string token;        // the admin's; empty: there is none
+  ServerFiles files{};      // watched: what changes in them counts at once
   std::string client_ca{};  // PEM
 
   Access for_clients() const { return {.trusted = identity.certificate, .token = token}; }

@@ -56,8 +56,8 @@ void list(const Options& options) {
   std::printf("%-24s %-10s %-24s %s\n", "NAME", "ROLE", "ID", "EXPIRES");
   for (const TokenEntry& one : table.entries()) {
     const std::string end = one.expires ? moment_text(*one.expires) : "never";
-    std::printf("%-24s %-10s %-24s %s%s\n", one.name.c_str(), role_name(one.role), one.id().c_str(), end.c_str(),
-                one.is_expired(now) ? " (expired)" : "");
+    std::printf("%-24s %-10s %-24s %s%s\n", one.name.c_str(), role_name(one.role), one.id().c_str(),
+                end.c_str(), one.is_expired(now) ? " (expired)" : "");
   }
 }
 
@@ -66,7 +66,8 @@ void remove(const Options& options) {
   change_tokens(file_of(options), [&](TokenTable& table) {
     count = table.remove(options.name);
     if (count == 0)
-      throw Error(ErrorCode::kNotFound, "there is no name or id \"" + options.name + "\"; `token list` shows them");
+      throw Error(ErrorCode::kNotFound,
+                  "there is no name or id \"" + options.name + "\"; `token list` shows them");
   });
   std::fprintf(stderr, "removed %d\n", count);
 }
@@ -80,16 +81,19 @@ int run_token_command(int argc, char** argv) {
   Options options;
   const auto sub = [&](const char* name, const char* help) {
     CLI::App* verb = app.add_subcommand(name, help);
-    verb->add_option("--state_dir,--state-dir", options.state_dir, "the coordinator's; the file is tokens.yaml in it");
+    verb->add_option("--state_dir,--state-dir", options.state_dir,
+                     "the coordinator's; the file is tokens.yaml in it");
     verb->add_option("--tokens", options.tokens, "another file, as the coordinator's --tokens");
     return verb;
   };
   CLI::App* adding = sub("add", "make a token (printed once) or enter a certificate");
-  adding->add_option("name", options.name, "whose; it becomes the owner of the jobs submitted with it")->required();
+  adding->add_option("name", options.name, "whose; it becomes the owner of the jobs submitted with it")
+      ->required();
   adding->add_option("--role", options.role, "what it may do")
       ->check(CLI::IsMember({"viewer", "submitter", "admin", "worker"}))
       ->capture_default_str();
-  adding->add_option("--expires", options.expires, "2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h (default: never)");
+  adding->add_option("--expires", options.expires,
+                     "2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h (default: never)");
   adding->add_option("--certificate", options.certificate,
                      "no token, but the common name of a certificate (--tls_client_ca)");
   CLI::App* listing = sub("list", "names, roles, ids and expiry; never a token");

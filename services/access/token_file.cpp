@@ -36,8 +36,9 @@ TokenTable read_tokens(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   struct stat facts {};
   if (::stat(file.c_str(), &facts) == 0 && (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw Error(ErrorCode::kInvalidArgument,
-                file.string() + ": others than its owner may write it, and make themselves admin; chmod go-w it");
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        file.string() + ": others than its owner may write it, and make themselves admin; chmod go-w it");
   }
   return TokenTable::from_yaml(text, file.string());
 }

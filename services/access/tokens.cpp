@@ -36,7 +36,8 @@ bool is_common_name(const std::string& text) {
 
 void check(const TokenEntry& entry) {
   if (!is_name(entry.name))
-    refuse("the name \"" + entry.name + "\" has other characters than letters, digits and ._-+@, or more than " +
+    refuse("the name \"" + entry.name +
+           "\" has other characters than letters, digits and ._-+@, or more than " +
            std::to_string(kLongestName));
   if (entry.sha256.empty() == entry.certificate.empty())
     refuse(entry.name + ": give either sha256 or certificate");

@@ -4,8 +4,8 @@
 //     - {name: alice, role: submitter, sha256: 9f86d081…, expires: 2027-01-31T00:00:00Z}
 //     - {name: node1, role: worker, certificate: node1.example.org}
 //
-// Tokens are 256 random bits, so their plain SHA-256 tells nobody anything: there is no dictionary to try, and
-// nothing slower is needed. `certificate` is the common name of a client's certificate (mutual TLS).
+// Tokens are 256 random bits, so their plain SHA-256 tells nobody anything: there is no dictionary to try,
+// and nothing slower is needed. `certificate` is the common name of a client's certificate (mutual TLS).
 #pragma once
 
 #include <chrono>
@@ -41,8 +41,8 @@ class TokenTable {
   static TokenTable from_yaml(const std::string& text, const std::string& source);
   std::string to_yaml() const;
 
-  // Throws Error: kInvalidArgument for a name or digest that is none, kAlreadyExists when the name has another
-  // role, or the token or certificate is another's.
+  // Throws Error: kInvalidArgument for a name or digest that is none, kAlreadyExists when the name has
+  // another role, or the token or certificate is another's.
   void add(TokenEntry entry);
   // All entries of a name, or the one with an id. Returns how many there were.
   int remove(const std::string& name_or_id);

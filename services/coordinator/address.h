@@ -30,7 +30,9 @@ inline HostPort parse_address(const std::string& what, const std::string& text) 
 
 // False for names other than localhost, whatever they stand for.
 inline bool is_loopback(const HostPort& address) {
-  return address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
+  const bool is_number = address.host.find_first_not_of("0123456789.") == std::string::npos;
+  return address.host == "localhost" || address.host == "::1" ||
+         (is_number && address.host.starts_with("127."));
 }
 
 inline std::string to_address(const std::string& host, int port) {

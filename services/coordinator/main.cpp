@@ -4,11 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "services/access/server_access.h"
+#include "services/access/token_command.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/server.h"
 
@@ -19,6 +21,7 @@ sigset_t end_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
@@ -30,13 +33,27 @@ void allow_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// TLS and a token wherever others can come in, and where they are asked for.
+bool is_on_loopback(const char* what, const std::string& address) {
+  return address.empty() || mdgen::coordinator::is_loopback(mdgen::coordinator::parse_address(what, address));
+}
+
+// TLS and tokens wherever others can come in, and where they are asked for.
 void set_access(mdgen::coordinator::ServerOptions& options, mdgen::access::ServerFiles files) {
   namespace access = mdgen::access;
-  const bool asked = !files.certificate.empty() || !files.key.empty() || !files.token.empty();
-  const auto address = mdgen::coordinator::parse_address("--listen", options.listen);
-  if (!asked && mdgen::coordinator::is_loopback(address)) return;
+  const bool asked = !files.certificate.empty() || !files.key.empty() || !files.token.empty() ||
+                     !files.tokens.empty() || !files.client_ca.empty() ||
+                     std::filesystem::exists(options.state_dir / access::kTokensFile);
+  if (asked && options.insecure)
+    throw mdgen::Error(mdgen::ErrorCode::kInvalidArgument,
+                       "--insecure is for a coordinator without certificate and tokens");
+  const bool loopback = is_on_loopback("--listen", options.listen) && is_on_loopback("--http", options.http);
+  if (options.insecure || (!asked && loopback)) return;
   options.access = access::open_server_access(files, options.state_dir, std::chrono::system_clock::now());
+  access::protect_memory();
+  if (options.run_roots.empty() || options.data_roots.empty())
+    spdlog::warn(
+        "without --run_root and --data_root jobs may name any path that this coordinator or a worker can "
+        "reach");
   std::printf("access ca=%s token_file=%s\n", files.certificate.c_str(), files.token.c_str());
 }
 
@@ -47,8 +64,8 @@ int serve(const mdgen::coordinator::ServerOptions& options) {
   const auto server = mdgen::coordinator::Server::start(options);
   std::printf("ready grpc=%s http=%s\n", server->grpc_address().c_str(), server->http_address().c_str());
   std::fflush(stdout);
-  int signal = 0;
-  ::sigwait(&signals, &signal);
+  int signal = SIGHUP;
+  while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP) server->reload();
   spdlog::info("signal {}: stopping; trainers go on", signal);
   server->stop();
   return 0;
@@ -58,6 +75,8 @@ int serve(const mdgen::coordinator::ServerOptions& options) {
 
 int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
+  if (argc > 1 && std::string_view(argv[1]) == "token")
+    return mdgen::access::run_token_command(argc - 1, argv + 1);
   mdgen::init_logging("coordinator");
   CLI::App app{"Accepts training jobs, gives them to workers, and keeps their records."};
   mdgen::coordinator::ServerOptions options;
@@ -69,12 +88,25 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--run_root,--run-root", options.run_roots,
                  "run folders must lie below one of these (default: anywhere)");
+  app.add_option(
+      "--data_root,--data-root", options.data_roots,
+      "what a job reads (splits, data_dir, ckpt) must lie below one of these or a --run_root, links "
+      "followed (default: anywhere)");
   mdgen::access::ServerFiles access;
-  app.add_option("--tls_cert", access.certificate,
+  app.add_option("--tls_cert,--tls-cert", access.certificate,
                  "certificate, PEM (default: none on loopback, else made and kept in the state folder)");
-  app.add_option("--tls_key", access.key, "its private key");
-  app.add_option("--token_file", access.token,
-                 "holds the token that every call must carry (default: as for --tls_cert)");
+  app.add_option("--tls_key,--tls-key", access.key, "its private key");
+  app.add_option("--token_file,--token-file", access.token,
+                 "holds the token of the admin named \"admin\" (default: as for --tls_cert)");
+  app.add_option(
+      "--tokens", access.tokens,
+      "file of names, roles and hashes of tokens; `mdgen-coordinator token --help` makes it (default: "
+      "tokens.yaml in the state folder)");
+  app.add_option("--tls_client_ca,--tls-client-ca", access.client_ca,
+                 "clients and workers must show a certificate of this authority, PEM");
+  app.add_flag("--open_metrics,--open-metrics", options.open_metrics, "GET /metrics needs no token");
+  app.add_flag("--insecure", options.insecure,
+               "listen on more than loopback without TLS and tokens: whoever reaches it is admin");
   app.add_flag("--allow_inject,--allow-inject", options.allow_inject,
                "let mdgenctl inject harm running jobs, for tests");
   double grow_interval = 60.0;
@@ -83,6 +115,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  options.audit_log = options.state_dir / "audit.jsonl";
   options.grow_interval = std::chrono::milliseconds(static_cast<std::int64_t>(grow_interval * 1000.0));
   allow_descriptors();
   try {

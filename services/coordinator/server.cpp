@@ -9,7 +9,9 @@
 
 #include "core/base/error.h"
 #include "core/base/identity.h"
+#include "core/base/log.h"
 #include "services/access/credentials.h"
+#include "services/access/refresher.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/grpc_job_service.h"
@@ -41,7 +43,11 @@ void enable_plugins() {
 class ServerImpl final : public Server {
  public:
   explicit ServerImpl(const ServerOptions& options)
-      : coordinator_(make_coordinator(options)), jobs_(*coordinator_), workers_(*coordinator_) {
+      : audit_(make_audit(options)),
+        gate_(make_gate(options, audit_)),
+        coordinator_(make_coordinator(options)),
+        jobs_(*coordinator_),
+        workers_(*coordinator_) {
     if (!options.http.empty()) http_ = std::make_unique<HttpServer>(*coordinator_, options.http);
     serve(options);
   }
@@ -61,6 +67,10 @@ class ServerImpl final : public Server {
   }
   void dismiss_workers(std::chrono::milliseconds timeout) override { coordinator_->dismiss_workers(timeout); }
 
+  void reload() override {
+    if (gate_) gate_->refresh();
+  }
+
   void stop() override {
     const std::lock_guard lock(stop_mutex_);
     if (!grpc_) return;
@@ -73,8 +83,12 @@ class ServerImpl final : public Server {
   }
 
  private:
-  static std::unique_ptr<Coordinator> make_coordinator(const ServerOptions& options) {
+  static const Clock& clock() {
     static const SystemClock clock;
+    return clock;
+  }
+
+  static std::unique_ptr<Coordinator> make_coordinator(const ServerOptions& options) {
     auto store = std::make_unique<Store>(options.state_dir);
     const std::int64_t epoch = store->epoch();
     CoordinatorOptions settings;
@@ -85,18 +99,33 @@ class ServerImpl final : public Server {
     settings.allow_inject = options.allow_inject;
     settings.run_roots = options.run_roots;
     return std::make_unique<Coordinator>(
-        std::move(settings), std::move(store), epoch, clock,
+        std::move(settings), std::move(store), epoch, clock(),
         [](const RequestManifest& request, const ParallelProgress& progress) {
           return examine(request, progress);
         });
   }
 
-  static std::shared_ptr<grpc::ServerCredentials> credentials(const ServerOptions& options,
-                                                              const HostPort& wanted) {
-    if (options.access) return access::server_credentials(*options.access);
-    if (is_loopback(wanted)) return grpc::InsecureServerCredentials();
-    throw Error(ErrorCode::kInvalidArgument,
-                "listen: " + options.listen + " is not loopback, so it needs a certificate and a token");
+  static std::shared_ptr<access::AuditLog> make_audit(const ServerOptions& options) {
+    if (options.audit_log.empty()) return nullptr;
+    std::filesystem::create_directories(options.audit_log.parent_path());
+    return std::make_shared<access::AuditLog>(options.audit_log, clock());
+  }
+
+  static std::shared_ptr<access::Gate> make_gate(const ServerOptions& options,
+                                                 const std::shared_ptr<access::AuditLog>& audit) {
+    if (options.access) return std::make_shared<access::Gate>(*options.access, clock(), audit);
+    check_plain("listen", options.listen, options.insecure);
+    if (!options.http.empty()) check_plain("http", options.http, options.insecure);
+    return nullptr;
+  }
+
+  static void check_plain(const std::string& what, const std::string& address, bool insecure) {
+    if (is_loopback(parse_address(what, address))) return;
+    if (!insecure)
+      throw Error(ErrorCode::kInvalidArgument,
+                  what + ": " + address + " is not loopback, so it needs a certificate and a token");
+    spdlog::warn("{} {} is open: who reaches it does as an admin, and everybody on the way reads along", what,
+                 address);
   }
 
   void serve(const ServerOptions& options) {
@@ -105,7 +134,8 @@ class ServerImpl final : public Server {
     const HostPort wanted = parse_address("listen", listen);
     int port = 0;
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(listen, credentials(options, wanted), &port);
+    builder.AddListeningPort(
+        listen, gate_ ? access::server_credentials(gate_) : grpc::InsecureServerCredentials(), &port);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
@@ -118,8 +148,11 @@ class ServerImpl final : public Server {
     for (const char* name : {"mdgen.v1.JobService", "mdgen.v1.WorkerService"})
       grpc_->GetHealthCheckService()->SetServingStatus(name, true);
     grpc_address_ = to_address(wanted.host, port);
+    if (gate_) refresher_.emplace([this] { gate_->refresh(); });
   }
 
+  std::shared_ptr<access::AuditLog> audit_;
+  std::shared_ptr<access::Gate> gate_;  // null: no access control
   std::unique_ptr<Coordinator> coordinator_;
   GrpcJobService jobs_;
   GrpcWorkerService workers_;
@@ -127,6 +160,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::string grpc_address_;
   std::mutex stop_mutex_;
+  std::optional<access::Refresher> refresher_;
 };
 
 }  // namespace

@@ -17,11 +17,17 @@ namespace mdgen::coordinator {
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // gRPC; port 0: a free one
-  // Nothing: plain, for everybody who reaches it; allowed on loopback alone.
+  // For gRPC and HTTP. Nothing: plain, for everybody who reaches it; allowed on loopback alone, unless
+  // `insecure`.
   std::optional<access::ServerAccess> access;
+  bool insecure = false;
+  bool open_metrics = false;                     // GET /metrics needs no token
+  std::filesystem::path audit_log;               // who changed what; empty: nobody notes it
   std::string http = "127.0.0.1:0";              // empty: no HTTP
   std::filesystem::path state_dir;               // holds coordinator.db
   std::vector<std::filesystem::path> run_roots;  // run folders must lie below one of them; empty: anywhere
+  // What a spec names for reading must lie below one of these or of run_roots; empty: anywhere.
+  std::vector<std::filesystem::path> data_roots;
   std::chrono::milliseconds worker_lost_after{5000};
   std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
   std::chrono::milliseconds grow_interval{60000};    // between changes of a job's workers
@@ -45,6 +51,8 @@ class Server {
   virtual std::optional<v1::Job> wait(const std::string& job_id, std::chrono::milliseconds timeout) = 0;
   // Tells every agent to end with status 0 and waits until they have left (or the time is over).
   virtual void dismiss_workers(std::chrono::milliseconds timeout) = 0;
+  // Takes up certificates and tokens anew that have changed on disk; happens once a second by itself.
+  virtual void reload() = 0;
   virtual void stop() = 0;
 };
 

@@ -65,8 +65,12 @@ int main(int argc, char** argv) {
       ->required();
   mdgen::access::Sources access;
   app.add_option("--ca", access.ca_file, "the coordinator's certificate, PEM (default: MDGEN_CA)");
-  app.add_option("--token_file", access.token_file,
+  app.add_option("--token_file,--token-file", access.token_file,
                  "holds the token for it (default: the one in MDGEN_TOKEN)");
+  app.add_option(
+      "--cert", access.certificate_file,
+      "this worker's own certificate, PEM, where the coordinator asks for one (default: MDGEN_CERT)");
+  app.add_option("--key", access.key_file, "its private key (default: MDGEN_KEY)");
   app.add_option("--device", options.device, "cpu, cuda (the GPU of the local rank) or cuda:N")
       ->capture_default_str();
   app.add_option("--trainer", options.trainer,
@@ -100,6 +104,7 @@ int main(int argc, char** argv) {
       if (::getppid() != owner) return 0;
     }
     options.access = mdgen::access::find_access(access);
+    if (!options.access.is_plain()) mdgen::access::protect_memory();
     const auto environment = mdgen::launcher::current_environment();
     const auto place = mdgen::launcher::find_place(environment);
     if (owner == 0 && place.launcher != mdgen::launcher::Launcher::kNone) {
