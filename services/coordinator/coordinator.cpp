@@ -15,6 +15,11 @@ namespace {
 constexpr std::chrono::seconds kStoreReminder{60};
 constexpr std::chrono::milliseconds kSlowSave{100};
 
+EngineOptions with_telemetry(EngineOptions options, Telemetry& telemetry) {
+  options.telemetry = &telemetry;
+  return options;
+}
+
 }  // namespace
 
 void Coordinator::Deliveries::carry_out() {
@@ -28,7 +33,8 @@ Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> s
       store_(std::move(store)),
       clock_(clock),
       builder_(std::move(builder)),
-      engine_(options_.engine, epoch, store_->load(), now()) {
+      metrics_(clock),
+      engine_(with_telemetry(options_.engine, metrics_), epoch, store_->load(), now()) {
   {
     const Turn turn(*this);
     commit();
@@ -113,6 +119,7 @@ void Coordinator::agent_gone(const std::string& worker_id, std::shared_ptr<Agent
     if (held == sinks_.end() || held->second != sink) return;
     sinks_.erase(held);
     spdlog::warn("worker {} is lost: its stream ended", worker_id);
+    metrics_.worker_lost();
     engine_.disconnect(now(), worker_id, "its connection ended");
   });
 }
@@ -191,6 +198,7 @@ void Coordinator::try_commit() noexcept {
 
 // Told at once, and again while it lasts.
 void Coordinator::store_failed(const char* reason) {
+  metrics_.store_failed();
   const Clock::Steady now = clock_.steady();
   const bool first = !store_failing_since_;
   if (first) store_failing_since_ = now;
@@ -207,6 +215,7 @@ void Coordinator::deliver(Output& output) {
     deliveries_.to_flush.push_back(sink->second);
   } else if (auto* drop = std::get_if<DropAgent>(&output)) {
     spdlog::warn("worker {} is lost: {}", drop->worker_id, drop->reason);
+    metrics_.worker_lost();
     if (const auto sink = sinks_.extract(drop->worker_id)) sink.mapped()->close(drop->reason);
   } else if (auto* request = std::get_if<RequestManifest>(&output)) {
     to_build_.push_back(std::move(*request));
@@ -218,6 +227,8 @@ void Coordinator::deliver(Output& output) {
   } else if (const auto* news = std::get_if<Announce>(&output)) {
     spdlog::info("job {} is {} ({}): {}", news->job_id, state_name(news->transition.state()),
                  news->transition.reason(), news->transition.message());
+  } else if (const auto* warned = std::get_if<Warned>(&output)) {
+    spdlog::warn("job {}: {}", warned->job_id, warned->message);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "mdgen/v1/pool_service.pb.h"
 #include "services/access/caller.h"
 #include "services/coordinator/engine.h"
+#include "services/coordinator/metrics.h"
 
 namespace mdgen::coordinator {
 
@@ -109,8 +110,8 @@ class Coordinator {
   v1::StreamLedgerResponse ledger_head(const std::string& id_or_name, bool with_inputs);
   // Its stored records by sequence, at most `limit`, from `first_sequence` on.
   ledger::Records ledger(const std::string& id, std::int64_t first_sequence, int limit) const;
-  // In Prometheus' text format: recoveries, jobs by state, workers.
-  std::string metrics() const;
+  // In Prometheus' text format (docs/metrics.md). The mutex is held for a copy of the numbers alone.
+  std::string metrics();
 
   // --- agents ---
   // Returns the worker's id. Throws Error.
@@ -175,6 +176,7 @@ class Coordinator {
   bool stopping_ = false;
   std::optional<Clock::Steady> store_failing_since_;
   Clock::Steady store_failing_told_{};
+  Metrics metrics_;
   Engine engine_;
   Deliveries deliveries_;
   Sinks sinks_;

@@ -96,17 +96,14 @@ Injected Coordinator::inject(const access::Caller&, const std::string& id_or_nam
   return injected;
 }
 
-std::string Coordinator::metrics() const {
-  const std::lock_guard lock(mutex_);
-  std::map<std::string, int> by_state;
-  for (const JobRecord* record : engine_.jobs()) ++by_state[state_name(record->state())];
-  std::string text = engine_.metrics();
-  text += "# HELP mdgen_jobs Jobs by state.\n# TYPE mdgen_jobs gauge\n";
-  for (const auto& [state, count] : by_state)
-    text += "mdgen_jobs{state=\"" + state + "\"} " + std::to_string(count) + "\n";
-  text += "# HELP mdgen_workers Agents that are connected.\n# TYPE mdgen_workers gauge\nmdgen_workers " +
-          std::to_string(engine_.workers().size()) + "\n";
-  return text;
+std::string Coordinator::metrics() {
+  MetricsView view;
+  {
+    const std::lock_guard lock(mutex_);
+    view = view_of(engine_.jobs(), engine_.workers(), now());
+    view.store_fails = store_failing_since_.has_value();
+  }
+  return metrics_.text(view);
 }
 
 v1::Job Coordinator::job(const std::string& id_or_name) const {

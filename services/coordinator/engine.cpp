@@ -50,6 +50,7 @@ std::optional<Departure> departure_of(const std::string& reason) {
 
 void Engine::restore(JobRecord& record, Now now) {
   if (record.desired.goal != Desired::Goal::kRun) record.desired.deadline = now.steady + record.desired.grace;
+  record.run.restore(record.job);
   record.measured = measured_before(record.job.timeouts(), world_size(record), timeout_scale(record));
   if (!record.has_open_generation()) return;
   Generation& generation = *record.generation;
@@ -140,6 +141,7 @@ const v1::Job& Engine::submit(Now now, const v1::JobSpec& spec, const std::strin
   by_id_[job.id()] = &record;
   if (!request_id.empty()) by_request_[request_id] = &record;
   apply(now, record, ChangeState{v1::JOB_STATE_VALIDATING, "Submitted", "the data set is being examined"});
+  telemetry().submitted();
   settle(now);
   return job;
 }
@@ -171,6 +173,7 @@ void Engine::validated(Now now, const std::string& job_id, Validated result) {
   JobRecord& record = this->record(job_id);
   if (record.state() != v1::JOB_STATE_VALIDATING) return;
   record.job.set_total_steps(result.total_steps);
+  record.job.set_total_epochs(result.total_epochs);
   record.job.set_manifest_digest(result.manifest.digest());
   for (std::string& warning : result.warnings) add_warning(record.job, std::move(warning));
   record.manifest = std::move(result.manifest);

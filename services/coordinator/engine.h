@@ -21,6 +21,7 @@
 #include "services/coordinator/reconcile.h"
 #include "services/coordinator/rendezvous.h"
 #include "services/coordinator/run_folder.h"
+#include "services/coordinator/telemetry.h"
 #include "services/coordinator/worker_registry.h"
 
 namespace mdgen::coordinator {
@@ -62,11 +63,15 @@ struct Announce {  // for the log
   std::string job_id;
   v1::Transition transition;
 };
+struct Warned {  // for the log
+  std::string job_id;
+  std::string message;
+};
 struct Injected {
   std::string worker_id;
   std::int64_t generation = 0;
 };
-using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce>;
+using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce, Warned>;
 
 class Engine {
  public:
@@ -116,9 +121,6 @@ class Engine {
   // Those that are here, and those that come later: the last agents may still be starting.
   void dismiss_workers(const std::string& reason);
   std::vector<const Worker*> workers() const { return registry_.all(); }
-
-  // Prometheus' text format.
-  std::string metrics() const { return recovery_totals_.metrics(); }
 
   // Time passes: call several times a second.
   void tick(Now now);
@@ -192,6 +194,9 @@ class Engine {
   void fail(Now now, JobRecord& record, Evidence evidence);
   void check_silence(Now now);
   void check_hangs(Now now);
+  void watch_progress(Now now);
+  void watch_stragglers(JobRecord& record);
+  Telemetry& telemetry() const;
   void show_timeouts(Now now, JobRecord& record, const Bounds& bounds);
   void forgive(Now now, std::chrono::nanoseconds pause);
   void forgive_orders(Now now, std::chrono::nanoseconds pause);
@@ -211,6 +216,7 @@ class Engine {
   Clock::Steady awake_at_;
   bool store_fails_ = false;
   std::optional<Clock::Steady> saved_at_;
+  std::optional<Clock::Steady> watched_at_;       // how the jobs get on
   std::vector<std::unique_ptr<JobRecord>> jobs_;  // oldest first
   std::map<std::string, JobRecord*> by_id_;
   std::map<std::string, JobRecord*> by_request_;
@@ -223,7 +229,6 @@ class Engine {
   std::unordered_map<std::string, std::vector<Seat>> seats_;
   WorkerRegistry registry_;
   Rendezvous rendezvous_;
-  RecoveryTotals recovery_totals_;
   std::vector<Output> outputs_;
 };
 

@@ -42,6 +42,7 @@ void Engine::retire_generation(JobRecord& record, const OpenGeneration& next) {
   record.previous.reset();
   if (old.cause() == nullptr) return;
   record.job.set_restarts(record.job.restarts() + 1);
+  telemetry().restarted(record.job, record.restart_cause);
   record.previous = std::move(old);
 }
 
@@ -78,7 +79,7 @@ void Engine::apply(Now now, JobRecord& record, const OpenGeneration& action) {
   record.retry_at.reset();
   record.cap.reset();
   record.resized_at = now.steady;
-  record.pace.clear();
+  record.run.new_generation();
   if (recovers) next_opened(record.job, record.recovery, now.steady, record.job.workers());
   take_seats(record);
   answer(rendezvous_.open(record.id(), record.generation->number, record.job.workers()));

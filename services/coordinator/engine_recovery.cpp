@@ -36,6 +36,16 @@ bool ended_by_itself(const Generation& generation, const v1::Beat& next) {
          next.phase() != v1::TRAINER_PHASE_INIT && next.phase() != v1::TRAINER_PHASE_HEAL;
 }
 
+// How long the fault had been there when it was noticed.
+double undetected_seconds(const Generation& generation, const Evidence& cause) {
+  const Member* member = generation.member(cause.rank);
+  if (member == nullptr || !generation.failed_at) return 0.0;
+  const bool hangs = cause.kind == Evidence::Kind::kHang;
+  if (!hangs && cause.kind != Evidence::Kind::kWorkerLost) return 0.0;
+  const Clock::Steady since = hangs ? member->changed_at : member->last_heard;
+  return std::max(0.0, Seconds(*generation.failed_at - since).count());
+}
+
 RankView view_of(const Member& member, Clock::Steady now) {
   return {member.rank,           member.phase,  member.step,
           member.entered_reduce, member.silent, now - member.changed_at};
@@ -112,6 +122,7 @@ void Engine::apply(Now now, JobRecord& record, const BreakUp&) {
       cause != nullptr ? root_cause(generation, *cause) : RootCause{last.reason(), last.message(), -1, ""};
   begin_recovery(record.job, record.recovery, generation.number, known,
                  generation.failed_at.value_or(now.steady), now.wall);
+  record.recovery.detect_seconds = cause == nullptr ? 0.0 : undetected_seconds(generation, *cause);
   record.restart_cause = known.reason;
   answer(rendezvous_.close(record.id()));
   for (Member& member : generation.members) {
@@ -186,6 +197,7 @@ void Engine::take_beat(Now now, JobRecord& record, Member& member, const v1::Bea
   if (beat.phase() == v1::TRAINER_PHASE_UNSPECIFIED)
     return;  // the agent is well, of the trainer it knows nothing
   member.last_heard = now.steady;
+  member.compute_seconds = beat.compute_seconds();
   if (member.phase == beat.phase() && member.step == beat.step() &&
       member.entered_reduce == beat.entered_reduce())
     return;

@@ -98,6 +98,8 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   if (is_final(action.state)) {
     *job.mutable_ended_at() = at;
     job.set_eta_seconds(0.0);
+    update_goodput(job, record.run, now.wall);
+    telemetry().ended(job);
   }
   record.mark(JobRecord::Unsaved::kState);
 }

@@ -49,17 +49,12 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
 void Engine::on_started(Now now, JobRecord& record, const v1::StartReport& report) {
   Generation& generation = *record.generation;
   generation.last_step = report.first_step();
-  record.job.set_step(report.first_step());
-  if (!report.checkpoint().empty()) {
-    record.job.set_checkpoint(report.checkpoint());
-    record.job.set_checkpoint_step(report.first_step());
-  }
   for (const std::string& note : report.notes()) add_warning(record.job, note);
   const std::int64_t lost = record.ledger.begin(
       generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
       record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
       {report.ledger().begin(), report.ledger().end()});
-  record.job.set_lost_steps(record.job.lost_steps() + lost);
+  record_start(record.job, record.run, report, lost);
   next_started(record.job, record.recovery, now.steady, report, lost);
   record.mark(JobRecord::Unsaved::kState);
 }
@@ -70,7 +65,8 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   const bool earlier = !generation.members[0].started;
   if (report.step() <= (earlier ? record.ledger.last_step() : generation.last_step)) return;
   record.best_step = std::max(record.best_step, report.step());
-  record_step(record.job, record.pace, report);
+  record_step(record.job, record.run, report, {now.steady, now.wall});
+  telemetry().step(record.job, report);
   record.ledger.step(report);
   record.mark(JobRecord::Unsaved::kProgress);
   if (earlier) return;
@@ -81,13 +77,15 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   record.measured.first_step(Seconds(now.steady - generation.opened_at).count());
   if (!record.recovery.started) return;
   first_step_done(record.job, record.recovery, now.steady);
-  recovery_totals_.add(record.job.recoveries(record.job.recoveries_size() - 1));
+  const v1::Recovery& recovery = record.job.recoveries(record.job.recoveries_size() - 1);
+  telemetry().recovered(record.job, recovery, record.recovery.detect_seconds);
   record.recovery = {};
   record.mark(JobRecord::Unsaved::kState);
 }
 
 void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
   record_checkpoint(record.job, report);
+  telemetry().checkpoint(record.job, report);
   const double seconds = report.blocked_seconds() + report.persist_seconds();
   if (report.verified() && seconds > 0.0) record.measured.phase(v1::TRAINER_PHASE_CHECKPOINT, seconds);
   record.mark(JobRecord::Unsaved::kState);

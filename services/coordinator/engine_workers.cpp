@@ -232,6 +232,7 @@ void Engine::tick(Now now) {
   }
   check_silence(now);
   check_hangs(now);
+  watch_progress(now);
   settle(now);
   rebalance(now);
   settle(now);

@@ -62,6 +62,7 @@ struct Member {
   v1::TrainerPhase phase = v1::TRAINER_PHASE_UNSPECIFIED;
   std::int64_t step = 0;
   bool entered_reduce = false;
+  double compute_seconds = 0;  // a step before it waits for others; 0: not known
   std::chrono::milliseconds silent{0};
   Clock::Steady changed_at{};
   Clock::Steady phase_since{};

@@ -34,6 +34,7 @@ struct Validated {
   std::vector<std::string> warnings;
   std::string plan_digest;
   std::int64_t total_steps = 0;
+  std::int32_t total_epochs = 0;
 };
 
 // An examination of the data set on a worker that has not ended.
@@ -77,7 +78,7 @@ struct JobRecord {
   Clock::Steady left_alone_until{};  // nobody takes its workers before, after a checkpoint that failed
   std::optional<Verdict> remark;     // what RUNNING says next, in place of "Started"
 
-  Pace pace;
+  RunPace run;
   ledger::Writer ledger;
   Unsaved unsaved = Unsaved::kNothing;
   bool generation_unsaved = false;

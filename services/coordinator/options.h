@@ -11,6 +11,8 @@
 
 namespace mdgen::coordinator {
 
+class Telemetry;
+
 struct EngineOptions {
   std::chrono::milliseconds worker_lost_after{5000};  // without a beat
   std::chrono::milliseconds reconnect_grace{10000};   // after a start, for agents that were there before
@@ -32,6 +34,7 @@ struct EngineOptions {
   // A trainer that was asked to write what it holds, before it is killed; and a pre-emption's checkpoint.
   std::chrono::milliseconds checkpoint_wait{120000};
   std::chrono::milliseconds grow_interval{60000};  // between changes of a job's workers
+  Telemetry* telemetry = nullptr;                  // told of what happens in runs; must outlive the engine
   // The samples of a step, for people: of a job with this spec and manifest. None: they are not named.
   std::function<std::string(const v1::JobSpec&, const v1::JobManifest&, std::int64_t step)> step_samples{};
 };

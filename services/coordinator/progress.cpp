@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "services/coordinator/timestamps.h"
+
 namespace mdgen::coordinator {
 namespace {
 
@@ -23,6 +25,31 @@ void drop_warnings(v1::Job& job, const std::string& head) {
 // "12 things are left out" -> 12; 0 for anything else.
 std::int64_t left_out(const std::string& text, const std::string& words) {
   return text.ends_with(words) ? std::strtoll(text.c_str(), nullptr, 10) : 0;
+}
+
+// That a report is of.
+std::int64_t steps_of(const v1::StepReport& report) {
+  return report.first_step() > 0 ? report.step() - report.first_step() + 1 : 1;
+}
+
+bool is_active(v1::JobState state) {
+  return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING ||
+         state == v1::JOB_STATE_CHECKPOINTING || state == v1::JOB_STATE_PAUSING ||
+         state == v1::JOB_STATE_RECOVERING || state == v1::JOB_STATE_CANCELLING;
+}
+
+void show_pace(v1::Job& job, const RunPace& run) {
+  job.set_tokens_per_second(run.pace.tokens_per_second());
+  job.set_samples_per_second(run.pace.samples_per_second());
+  job.set_step_seconds(run.pace.seconds_per_step());
+  *job.mutable_step_times() = run.pace.times();
+  job.set_flops_per_second(run.pace.flops_per_second());
+  const double ceiling = run.gemm_ceiling * job.workers();
+  job.set_ceiling_ratio(ceiling > 0.0 ? job.flops_per_second() / ceiling : 0.0);
+  const auto left = std::max<std::int64_t>(0, job.total_steps() - job.step());
+  job.set_eta_seconds(static_cast<double>(left) * run.pace.seconds_per_step() * run.stretch.factor());
+  if (job.total_steps() > 0)
+    job.set_progress(static_cast<double>(job.step()) / static_cast<double>(job.total_steps()));
 }
 
 }  // namespace
@@ -52,25 +79,106 @@ void keep_newest_transitions(v1::Job& job) {
   text += kBreak + std::to_string(before + extra) + kTransitionsLeftOut;
 }
 
-void Pace::add(std::int64_t tokens, double seconds) {
-  steps_.push_back({tokens, seconds});
+void Pace::add(const v1::StepReport& report) {
+  steps_.push_back({static_cast<double>(report.tokens()),
+                    static_cast<double>(report.samples()) / static_cast<double>(steps_of(report)),
+                    report.flops(), report.seconds(), report.times()});
   if (steps_.size() > kSteps) steps_.pop_front();
 }
 
-double Pace::tokens_per_second() const {
-  double tokens = 0.0;
+double Pace::per_second(double Step::*what) const {
+  double sum = 0.0;
   double seconds = 0.0;
   for (const Step& step : steps_) {
-    tokens += static_cast<double>(step.tokens);
+    sum += step.*what;
     seconds += step.seconds;
   }
-  return seconds > 0.0 ? tokens / seconds : 0.0;
+  return seconds > 0.0 ? sum / seconds : 0.0;
 }
+
+double Pace::tokens_per_second() const { return per_second(&Step::tokens); }
+double Pace::samples_per_second() const { return per_second(&Step::samples); }
+double Pace::flops_per_second() const { return per_second(&Step::flops); }
 
 double Pace::seconds_per_step() const {
   double seconds = 0.0;
   for (const Step& step : steps_) seconds += step.seconds;
   return steps_.empty() ? 0.0 : seconds / static_cast<double>(steps_.size());
+}
+
+v1::StepTimes Pace::times() const {
+  v1::StepTimes mean;
+  if (steps_.empty()) return mean;
+  const double share = 1.0 / static_cast<double>(steps_.size());
+  for (const Step& step : steps_) {
+    mean.set_data(mean.data() + share * step.times.data());
+    mean.set_forward(mean.forward() + share * step.times.forward());
+    mean.set_backward(mean.backward() + share * step.times.backward());
+    mean.set_reduce(mean.reduce() + share * step.times.reduce());
+    mean.set_optimizer(mean.optimizer() + share * step.times.optimizer());
+    mean.set_checkpoint(mean.checkpoint() + share * step.times.checkpoint());
+  }
+  return mean;
+}
+
+void Stretch::step(Clock::Steady now, double seconds) {
+  if (last_) {
+    passed_ += std::chrono::duration<double>(now - *last_).count();
+    in_steps_ += seconds;
+  }
+  last_ = now;
+}
+
+double Stretch::factor() const { return in_steps_ > 0.0 ? std::clamp(passed_ / in_steps_, 1.0, kMost) : 1.0; }
+
+void Effort::step(double seconds, std::int64_t steps) {
+  seconds_ += seconds * static_cast<double>(steps);
+  steps_ += steps;
+}
+
+void Effort::lose(std::int64_t steps) {
+  if (steps_ <= 0) return;
+  const std::int64_t lost = std::min(steps, steps_);
+  seconds_ -= seconds_ / static_cast<double>(steps_) * static_cast<double>(lost);
+  steps_ -= lost;
+}
+
+void Effort::restore(const v1::Job& job) {
+  if (!job.has_last_step_at()) return;
+  seconds_ = job.goodput_ratio() * active_seconds(job, to_wall(job.last_step_at()));
+  steps_ = job.step();
+}
+
+void RunPace::new_generation() {
+  pace.clear();
+  stretch.interrupt();
+  stragglers.clear();
+}
+
+void RunPace::restore(const v1::Job& job) {
+  effort.restore(job);
+  if (job.ceiling_ratio() > 0.0 && job.workers() > 0)
+    gemm_ceiling = job.flops_per_second() / (job.ceiling_ratio() * job.workers());
+}
+
+double active_seconds(const v1::Job& job, Clock::Wall now) {
+  if (!job.has_started_at()) return 0.0;
+  const Clock::Wall begin = to_wall(job.started_at());
+  const Clock::Wall end = job.has_ended_at() ? to_wall(job.ended_at()) : now;
+  double seconds = 0.0;
+  for (int i = 0; i < job.transitions_size(); ++i) {
+    if (!is_active(job.transitions(i).state())) continue;
+    const bool last = i + 1 == job.transitions_size();
+    const Clock::Wall from = std::max(begin, to_wall(job.transitions(i).at()));
+    const Clock::Wall to = last ? end : to_wall(job.transitions(i + 1).at());
+    if (to > from) seconds += std::chrono::duration<double>(to - from).count();
+  }
+  return seconds;
+}
+
+void update_goodput(v1::Job& job, const RunPace& pace, Clock::Wall now) {
+  const double active = active_seconds(job, now);
+  job.set_goodput_ratio(active > 0.0 ? std::clamp(pace.effort.seconds() / active, 0.0, 1.0) : 0.0);
 }
 
 void warn_of_bad_samples(v1::Job& job, const std::string& where,
@@ -90,6 +198,8 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
 
 void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report) {
   drop_warnings(job, kCheckpoint);
+  job.set_checkpoint_blocked_seconds(report.blocked_seconds());
+  job.set_checkpoint_persist_seconds(report.persist_seconds());
   if (!report.verified()) {
     add_warning(job, kCheckpoint + report.problem());
   } else if (report.step() >= job.checkpoint_step()) {
@@ -98,17 +208,32 @@ void record_checkpoint(v1::Job& job, const v1::CheckpointReport& report) {
   }
 }
 
-void record_step(v1::Job& job, Pace& pace, const v1::StepReport& report) {
-  pace.add(report.tokens(), report.seconds());
+void record_start(v1::Job& job, RunPace& pace, const v1::StartReport& report, std::int64_t lost_steps) {
+  job.set_step(report.first_step());
+  job.set_lost_steps(job.lost_steps() + lost_steps);
+  pace.effort.lose(lost_steps);
+  if (report.gemm_ceiling_flops() > 0.0) pace.gemm_ceiling = report.gemm_ceiling_flops();
+  if (report.checkpoint().empty()) return;
+  job.set_checkpoint(report.checkpoint());
+  job.set_checkpoint_step(report.first_step());
+}
+
+void record_step(v1::Job& job, RunPace& run, const v1::StepReport& report, const At& now) {
+  const std::int64_t steps = steps_of(report);
+  run.pace.add(report);
+  run.stretch.step(now.steady, report.seconds() * static_cast<double>(steps));
+  run.effort.step(report.seconds(), steps);
   job.set_bad_samples(job.bad_samples() + report.bad_samples_size());
   warn_of_bad_samples(job, "step " + std::to_string(report.step()), report.bad_samples());
   job.set_step(report.step());
   job.set_epoch(report.epoch());
   job.set_loss(report.loss());
   if (!job.has_first_loss()) job.set_first_loss(report.loss());
-  job.set_tokens_per_second(pace.tokens_per_second());
-  const auto left = std::max<std::int64_t>(0, job.total_steps() - report.step());
-  job.set_eta_seconds(static_cast<double>(left) * pace.seconds_per_step());
+  job.set_grad_norm(report.grad_norm());
+  job.set_lr(report.lr());
+  *job.mutable_last_step_at() = to_timestamp(now.wall);
+  show_pace(job, run);
+  update_goodput(job, run, now.wall);
 }
 
 }  // namespace mdgen::coordinator

@@ -1,7 +1,6 @@
 #include "services/coordinator/recovery_log.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "services/coordinator/timestamps.h"
 
@@ -23,17 +22,12 @@ void write(v1::Recovery& recovery, const RootCause& cause) {
   recovery.set_host(cause.host);
 }
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6f", value);
-  return text;
-}
-
 }  // namespace
 
 void begin_recovery(v1::Job& job, RecoveryClock& clock, std::int64_t generation, const RootCause& cause,
                     Clock::Steady now, Clock::Wall wall) {
-  clock = RecoveryClock{now, std::nullopt, std::nullopt, std::nullopt};
+  clock = {};
+  clock.detected = now;
   v1::Recovery& recovery = *job.add_recoveries();
   recovery.set_generation(generation);
   write(recovery, cause);
@@ -88,40 +82,13 @@ void first_step_done(v1::Job& job, RecoveryClock& clock, Clock::Steady now) {
   recovery->set_first_step_seconds(between(*clock.started, now));
   recovery->set_total_seconds(between(clock.detected, now));
   recovery->set_complete(true);
+  job.set_recovery_seconds(job.recovery_seconds() + recovery->total_seconds());
 }
 
 std::string source_text(const v1::StartReport& report) {
   if (report.source() == v1::STATE_SOURCE_MEMORY)
     return "memory of rank " + std::to_string(report.source_rank());
   return report.checkpoint().empty() ? "initial weights" : report.checkpoint();
-}
-
-void RecoveryTotals::add(const v1::Recovery& done) {
-  ++by_reason_[done.reason()];
-  const double parts[] = {done.abort_seconds(), done.wait_seconds(), done.rendezvous_seconds(),
-                          done.heal_seconds(), done.first_step_seconds()};
-  for (std::size_t part = 0; part < kParts.size(); ++part) seconds_[part] += parts[part];
-  lost_steps_ += done.lost_steps();
-}
-
-std::string RecoveryTotals::metrics() const {
-  std::string text =
-      "# HELP mdgen_recoveries_total Recoveries that reached their first step, by root cause.\n"
-      "# TYPE mdgen_recoveries_total counter\n";
-  for (const auto& [reason, count] : by_reason_)
-    text += "mdgen_recoveries_total{reason=\"" + reason + "\"} " + std::to_string(count) + "\n";
-  text +=
-      "# HELP mdgen_recovery_seconds_total Time from the detection to the first step, by part.\n"
-      "# TYPE mdgen_recovery_seconds_total counter\n";
-  for (std::size_t part = 0; part < kParts.size(); ++part)
-    text += "mdgen_recovery_seconds_total{part=\"" + std::string(kParts[part]) + "\"} " +
-            number(seconds_[part]) + "\n";
-  text +=
-      "# HELP mdgen_lost_steps_total Committed steps that were done again.\n"
-      "# TYPE mdgen_lost_steps_total counter\n"
-      "mdgen_lost_steps_total " +
-      std::to_string(lost_steps_) + "\n";
-  return text;
 }
 
 }  // namespace mdgen::coordinator

@@ -1,13 +1,10 @@
 // How a job got over a failure or a change of its workers: the timeline detect -> abort -> wait ->
-// rendezvous -> heal -> first step, kept in Job.recoveries and summed for the metrics. Pure: times are given.
+// rendezvous -> heal -> first step, kept in Job.recoveries. Pure: times are given.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "core/base/clock.h"
 #include "mdgen/v1/job.pb.h"
@@ -20,6 +17,7 @@ inline constexpr int kKeptRecoveries = 32;
 // One that is under way: how far it is. Its record is the last of the job's.
 struct RecoveryClock {
   Clock::Steady detected{};
+  double detect_seconds = 0;             // that the fault had been there before
   std::optional<Clock::Steady> left;     // every member is out
   std::optional<Clock::Steady> opened;   // the next generation
   std::optional<Clock::Steady> started;  // it has a group and equal states
@@ -44,20 +42,5 @@ void first_step_done(v1::Job& job, RecoveryClock& clock, Clock::Steady now);
 
 // "memory of rank 2", a checkpoint's folder, or "initial weights".
 std::string source_text(const v1::StartReport& report);
-
-// Sums over all jobs since the coordinator's start.
-class RecoveryTotals {
- public:
-  static constexpr std::array<std::string_view, 5> kParts = {"abort", "wait", "rendezvous", "heal",
-                                                             "first_step"};
-  void add(const v1::Recovery& done);
-  // In Prometheus' text format.
-  std::string metrics() const;
-
- private:
-  std::map<std::string, std::int64_t> by_reason_;
-  std::array<double, kParts.size()> seconds_{};
-  std::int64_t lost_steps_ = 0;
-};
 
 }  // namespace mdgen::coordinator

@@ -17,4 +17,9 @@ inline google::protobuf::Timestamp to_timestamp(Clock::Wall time) {
   return stamp;
 }
 
+inline Clock::Wall to_wall(const google::protobuf::Timestamp& stamp) {
+  const auto since = std::chrono::seconds(stamp.seconds()) + std::chrono::nanoseconds(stamp.nanos());
+  return Clock::Wall(std::chrono::duration_cast<Clock::Wall::duration>(since));
+}
+
 }  // namespace mdgen::coordinator

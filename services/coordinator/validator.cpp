@@ -58,6 +58,8 @@ Validated examine(const RequestManifest& request, const ParallelProgress& progre
   Validated result;
   result.plan_digest = data::plan_digest(plan.inputs());
   result.total_steps = plan.total_steps();
+  const std::int64_t epoch = plan.steps_per_epoch();
+  result.total_epochs = static_cast<std::int32_t>((plan.total_steps() + epoch - 1) / epoch);
   result.warnings = config::warnings(spec);
   for (std::string& warning : *found.mutable_warnings()) result.warnings.push_back(std::move(warning));
   result.manifest = std::move(*found.mutable_manifest());

@@ -53,15 +53,6 @@ TEST(Schedule, NothingForNobody) {
   EXPECT_TRUE(schedule({{"a", 1, 1}}, {{}, 0}).empty());
 }
 
-TEST(Pace, IsTheMeanOfTheLastSteps) {
-  Pace pace;
-  EXPECT_EQ(pace.tokens_per_second(), 0.0);
-  for (std::size_t i = 0; i < Pace::kSteps; ++i) pace.add(1'000'000, 100.0);
-  for (std::size_t i = 0; i < Pace::kSteps; ++i) pace.add(i % 2 == 0 ? 100 : 300, 0.5);
-  EXPECT_DOUBLE_EQ(pace.tokens_per_second(), 400.0);
-  EXPECT_DOUBLE_EQ(pace.seconds_per_step(), 0.5);
-}
-
 TEST(Warnings, AreTheNewestAndSayHowManyAreLeftOut) {
   v1::Job job;
   for (int i = 0; i < kKeptWarnings; ++i) add_warning(job, "warning " + std::to_string(i));

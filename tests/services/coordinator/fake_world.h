@@ -90,6 +90,7 @@ class MemoryStore : public JobStore {
     record.previous.reset();
     record.recovery = {};
     record.measured = {};
+    record.run = {};
     record.proven.clear();
     record.refused.clear();
     record.cap.reset();
@@ -103,8 +104,31 @@ class MemoryStore : public JobStore {
   std::map<std::string, ledger::Records> ledgers_;
 };
 
+// What the engine told of runs.
+struct Heard : Telemetry {
+  void submitted() override { ++jobs; }
+  void ended(const v1::Job& job) override { ends.push_back(job.state()); }
+  void step(const v1::Job&, const v1::StepReport& report) override { steps.push_back(report.step()); }
+  void checkpoint(const v1::Job&, const v1::CheckpointReport&) override { ++checkpoints; }
+  void restarted(const v1::Job&, const std::string& reason) override { restarts.push_back(reason); }
+  void recovered(const v1::Job&, const v1::Recovery& recovery, double detect_seconds) override {
+    recoveries.push_back(recovery);
+    detected_after.push_back(detect_seconds);
+  }
+  int jobs = 0;
+  int checkpoints = 0;
+  std::vector<v1::JobState> ends;
+  std::vector<std::int64_t> steps;
+  std::vector<std::string> restarts;
+  std::vector<v1::Recovery> recoveries;
+  std::vector<double> detected_after;
+};
+
 struct World {
-  World() { restart(); }
+  World() {
+    options.telemetry = &heard;
+    restart();
+  }
 
   // --- time and storage ---
   Now now() const {
@@ -140,6 +164,7 @@ struct World {
       if (auto* build = std::get_if<RequestManifest>(&output)) builds.push_back(*build);
       if (auto* answer = std::get_if<ExchangeAnswer>(&output)) answers.push_back(*answer);
       if (auto* drop = std::get_if<DropAgent>(&output)) dropped.push_back(drop->worker_id);
+      if (auto* warned = std::get_if<Warned>(&output)) warnings.push_back(warned->message);
     }
   }
   void restart() {
@@ -316,6 +341,7 @@ struct World {
     return answers.size() - before;
   }
 
+  Heard heard;
   EngineOptions options;
   std::chrono::milliseconds steady{1'000'000};
   std::int64_t epoch = 0;
@@ -326,6 +352,7 @@ struct World {
   std::vector<RequestManifest> builds;
   std::vector<ExchangeAnswer> answers;
   std::vector<std::string> dropped;
+  std::vector<std::string> warnings;  // for the log
 };
 
 }  // namespace mdgen::coordinator::testing

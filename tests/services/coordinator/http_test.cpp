@@ -53,9 +53,9 @@ TEST_F(HttpTest, MetricsAreInPrometheusTextFormat) {
   ASSERT_TRUE(metrics);
   EXPECT_EQ(metrics->status, 200);
   EXPECT_TRUE(metrics->get_header_value("Content-Type").starts_with("text/plain"));
-  for (const char* line : {"# TYPE mdgen_recoveries_total counter\n", "\nmdgen_lost_steps_total 0\n",
-                           "\nmdgen_recovery_seconds_total{part=\"heal\"} 0.000000\n",
-                           "\nmdgen_jobs{state=\"", "\nmdgen_workers 0\n"})
+  for (const char* line : {"# TYPE mdgen_lost_steps_total counter\n", "\nmdgen_lost_steps_total 0\n",
+                           "\nmdgen_jobs_submitted_total 1\n", "\nmdgen_jobs{state=\"RUNNING\"} 0\n",
+                           "\nmdgen_workers{state=\"FREE\"} 0\n", "\nmdgen_build_info{version=\""})
     EXPECT_NE(metrics->body.find(line), std::string::npos) << line;
 }
 

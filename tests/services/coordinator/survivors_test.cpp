@@ -91,7 +91,11 @@ TEST(Survivors, TheTimelineNamesEachPart) {
   EXPECT_TRUE(recovery.complete());
   EXPECT_EQ(gang.job(gang.id).recovery_count(), 1);
   EXPECT_EQ(gang.store.load()[0].job.recoveries_size(), 1) << "stored";
-  EXPECT_THAT(gang.engine->metrics(), HasSubstr("mdgen_recoveries_total{reason=\"TrainerKilled\"} 1"));
+  EXPECT_NEAR(gang.job(gang.id).recovery_seconds(), 1.05, 1e-9);
+  ASSERT_EQ(gang.heard.recoveries.size(), 1U);
+  EXPECT_EQ(gang.heard.recoveries[0].reason(), "TrainerKilled");
+  EXPECT_EQ(gang.heard.detected_after[0], 0.0) << "the end of a process is told at once";
+  EXPECT_EQ(gang.heard.restarts, std::vector<std::string>{"TrainerKilled"});
 }
 
 TEST(Survivors, AWeightierCauseCorrectsTheRecordAfterTheNextGenerationHasOpened) {
