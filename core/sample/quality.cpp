@@ -134,19 +134,14 @@ double clashes_per_frame(const Atom14Trajectory& trajectory, double overlap) {
   return static_cast<double>(count) / static_cast<double>(trajectory.frames());
 }
 
-std::vector<double> ca_rmsf(const Atom14Trajectory& trajectory) {
-  const std::size_t frames = trajectory.frames();
-  const std::size_t residues = trajectory.residues();
-  std::vector<Point> points(frames * residues);
-  for (std::size_t frame = 0; frame < frames; ++frame)
-    for (std::size_t residue = 0; residue < residues; ++residue)
-      points[frame * residues + residue] = trajectory.position(frame, residue, protein::kCalpha);
+std::vector<double> rmsf(std::vector<protein::Point> points, std::size_t residues) {
   const auto is_finite = [](const Point& p) {
     return std::all_of(p.begin(), p.end(), [](double x) { return std::isfinite(x); });
   };
   if (points.empty() || !std::all_of(points.begin(), points.end(), is_finite))
     return std::vector<double>(residues, kNaN);
 
+  const std::size_t frames = points.size() / residues;
   const std::span<Point> all(points);
   const protein::Superposition first(all.first(residues));
   for (std::size_t frame = 0; frame < frames; ++frame) first.apply(all.subspan(frame * residues, residues));
@@ -162,6 +157,14 @@ std::vector<double> ca_rmsf(const Atom14Trajectory& trajectory) {
     fluctuations[residue] = std::sqrt(sum / static_cast<double>(frames));
   }
   return fluctuations;
+}
+
+std::vector<double> ca_rmsf(const Atom14Trajectory& trajectory) {
+  const std::size_t residues = trajectory.residues();
+  std::vector<Point> points(trajectory.frames() * residues);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points[i] = trajectory.position(i / residues, i % residues, protein::kCalpha);
+  return rmsf(std::move(points), residues);
 }
 
 double pearson(std::span<const double> a, std::span<const double> b) {

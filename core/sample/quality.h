@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/protein/atom14_trajectory.h"
+#include "core/protein/superposition.h"
 
 namespace mdgen::sample {
 
@@ -27,8 +28,11 @@ double unbroken_frames(const protein::Atom14Trajectory& trajectory, double limit
 // 1.9.11). Pairs SG-SG of two cysteines are left out: they may be bonded.
 double clashes_per_frame(const protein::Atom14Trajectory& trajectory, double overlap = 1.5);
 
-// Root-mean-square fluctuation (Å) of each residue's Cα around its mean, all frames superposed on the first
-// over the Cα. NaN where coordinates are not finite.
+// Root-mean-square fluctuation (Å) of each residue's point around its mean, all frames superposed on the
+// first. `points` (frames, residues). NaN where coordinates are not finite, and without frames.
+std::vector<double> rmsf(std::vector<protein::Point> points, std::size_t residues);
+
+// The same of a trajectory's Cα.
 std::vector<double> ca_rmsf(const protein::Atom14Trajectory& trajectory);
 
 // Pearson's correlation of two series of one length. NaN for fewer than two values or a constant series.

@@ -48,7 +48,8 @@ TEST_F(DashboardTest, IsNotSentTwiceToWhoHasIt) {
 
 TEST(DashboardFilesTest, NeedNothingFromElsewhereAndNothingInline) {
   ASSERT_FALSE(dashboard::files().empty());
-  const std::regex other_hosts(R"((src|href)\s*=\s*["']\s*(https?:)?//|url\(|@import|from\s+['"](https?:)?//)");
+  const std::regex other_hosts(
+      R"((src|href)\s*=\s*["']\s*(https?:)?//|url\(|@import|from\s+['"](https?:)?//)");
   const std::regex inline_code(R"(<script>|<style|\son[a-z]+\s*=\s*"|\sstyle\s*=\s*")");
   for (const dashboard::File& file : dashboard::files()) {
     const std::string text(file.content);
@@ -64,7 +65,8 @@ TEST(DashboardFilesTest, ImportOnlyWhatIsThere) {
   for (const dashboard::File& file : dashboard::files()) {
     const std::string text(file.content);
     for (std::sregex_iterator match(text.begin(), text.end(), reference), end; match != end; ++match)
-      EXPECT_NE(dashboard::find("/dashboard/" + (*match)[1].str()), nullptr) << file.name << ": " << (*match)[1];
+      EXPECT_NE(dashboard::find("/dashboard/" + (*match)[1].str()), nullptr)
+          << file.name << ": " << (*match)[1];
   }
 }
 
