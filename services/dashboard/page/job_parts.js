@@ -48,7 +48,7 @@ export function phases(job) {
   const total = Math.max(measured, job.step_seconds || 0);
   const rest = total - measured;
   return section('phases', 'Phases of a step', stack('A step', shares, total),
-    legend([...shares, ...(rest > 0.005 * total ? [['other', rest, '']] : [])], total),
+    legend([...shares, ...(rest > 0.005 * total ? [['other', rest, 'rest']] : [])], total),
     h('p', { class: 'small' }, `Of rank 0, mean of the last steps: ${duration(total)} a step.`));
 }
 
@@ -114,6 +114,6 @@ export function yaml(value, indent = '') {
 export function spec(job) {
   const facts = [['Run folder', job.run_folder], ['Newest checkpoint', leaf(job.checkpoint)], ['Labels', labelsText(job.labels)],
     ['Retry of', job.retry_of], ['Generation', whole(job.generation)], ['Data set', job.manifest_digest?.slice(0, 16)]];
-  return section('spec', 'Specification', h('dl', { class: 'tiles' }, facts.filter(([, value]) => value && value !== NONE).map(([label, value]) => tile(label, h('span', { class: 'mono small' }, value)))),
+  return section('spec', 'Specification', h('dl', { class: 'tiles facts' }, facts.filter(([, value]) => value && value !== NONE).map(([label, value]) => tile(label, h('span', { class: 'mono' }, value)))),
     h('details', {}, h('summary', {}, 'Every value'), h('pre', { class: 'spec', id: 'spec-text' }, yaml(job.spec ?? {}))));
 }

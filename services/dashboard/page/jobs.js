@@ -28,7 +28,7 @@ function row(job) {
     [badge(job.state), job.reason || waits ? h('div', { class: 'small' }, waits ?? job.reason) : null],
     [bar(share, `Progress of ${job.name ?? job.id}`, tone), h('div', { class: 'small' }, `${percent(share)} · ${steps}`)],
     number(job.loss),
-    hasEnded(job) || !(job.eta_seconds > 0) ? NONE : duration(job.eta_seconds),
+    hasEnded(job) || job.state === 'PAUSED' || !(job.eta_seconds > 0) ? NONE : duration(job.eta_seconds),
     job.workers > 0 ? whole(job.workers) : NONE,
     job.owner ?? NONE,
     ago(job.created_at),

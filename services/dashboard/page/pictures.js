@@ -56,7 +56,7 @@ export class Pictures {
     this.file = '';
     this.askedAt = -Infinity;
     this.chart = new Chart({ id: 'chart-rmsf', title: 'Fluctuation of each residue (Cα RMSF)', unit: 'Å', x: 'residue', linear: true,
-      series: [{ name: 'sampled', label: 'sampled' }, { name: 'training', label: 'data' }] });
+      series: [{ name: 'training', label: 'data' }, { name: 'sampled', label: 'sampled' }] });
     this.choice = h('select', { id: 'sample-choice', on: { change: (event) => {
       this.file = event.currentTarget.value;
       this.askedAt = -Infinity;
@@ -107,6 +107,6 @@ export class Pictures {
       plane(`Ramachandran plot, ${name.toLowerCase()}: ${inWords(one)}`, one, most, kind), h('div', { class: 'small' }, inWords(one))));
     show(this.plots, figures, placeOf(this.fluctuations));
     const residues = rmsf.map((_, i) => i + 1);
-    this.chart.update([{ steps: residues, values: rmsf }, { steps: training?.rmsf ? residues : [], values: training?.rmsf ?? [] }]);
+    this.chart.update([{ steps: training?.rmsf ? residues : [], values: training?.rmsf ?? [] }, { steps: residues, values: rmsf }]);
   }
 }
