@@ -134,9 +134,9 @@ export class Chart {
     if (last < 0) return show(this.readout, '');
     const bare = this.at === null && this.x !== 'step';  // then a last value means nothing
     const parts = this.values().map(({ label, value }, i) => (value === null ? null : h('span', { class: 'reading' },
-      h('span', { class: `swatch b${i + 1}`, 'aria-hidden': 'true' }), bare ? label : `${label} ${number(value)} ${this.unit}`)));
+      h('span', { class: `swatch b${i + 1}`, 'aria-hidden': 'true' }), bare ? label : `${label} ${number(value)} ${this.unit}`, ' ')));
     const place = this.at === null ? 'latest' : `${this.x} ${whole(this.at)}`;
-    return show(this.readout, bare ? null : h('span', { class: 'reading' }, place), parts);
+    return show(this.readout, bare ? null : h('span', { class: 'reading' }, place, ' '), parts);
   }
   read(step) {
     this.at = step;
@@ -170,7 +170,7 @@ export class Chart {
     if (!this.numbers.open) return;
     const steps = this.allSteps();
     const every = Math.max(1, Math.ceil(steps.length / TABLE_ROWS));
-    const chosen = steps.filter((_, i) => (steps.length - 1 - i) % every === 0).reverse();
+    const chosen = steps.filter((_, i) => (steps.length - 1 - i) % every === 0);
     const cell = (one, step) => {
       const i = nearest(one.steps, step);
       return h('td', { class: 'num' }, one.steps[i] === step ? number(one.values[i]) : '');
