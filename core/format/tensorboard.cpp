@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/base/error.h"
@@ -44,10 +46,25 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-std::filesystem::path file_name(Clock::Wall now) {
+constexpr std::string_view kPrefix = "events.out.tfevents.";
+
+// Of the newest file in the folder; 0: there is none.
+std::int64_t newest_seconds(const std::filesystem::path& folder) {
+  std::int64_t newest = 0;
+  std::error_code unreadable;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix))
+      newest = std::max<std::int64_t>(newest, std::strtoll(name.c_str() + kPrefix.size(), nullptr, 10));
+  }
+  return newest;
+}
+
+std::filesystem::path file_name(const std::filesystem::path& folder, Clock::Wall now) {
   static std::atomic<int> made{0};
-  return "events.out.tfevents." + std::to_string(static_cast<std::int64_t>(seconds(now))) + "." +
-         host_name() + "." + std::to_string(::getpid()) + "." + std::to_string(made++);
+  const std::int64_t after = std::max(static_cast<std::int64_t>(seconds(now)), newest_seconds(folder) + 1);
+  return std::string(kPrefix) + std::to_string(after) + "." + host_name() + "." + std::to_string(::getpid()) +
+         "." + std::to_string(made++);
 }
 
 }  // namespace
@@ -60,7 +77,7 @@ std::uint32_t crc32c(std::string_view bytes) {
 }
 
 EventWriter::EventWriter(const std::filesystem::path& folder, const Clock& clock)
-    : file_(folder / file_name(clock.wall())) {
+    : file_(folder / file_name(folder, clock.wall())) {
   std::error_code made;
   std::filesystem::create_directories(folder, made);
   errno = 0;
@@ -71,6 +88,14 @@ EventWriter::EventWriter(const std::filesystem::path& folder, const Clock& clock
   first.set_file_version("brain.Event:2");
   write(first);
   flush();
+}
+
+void EventWriter::go_on(std::int64_t first_step, Clock::Wall when) {
+  v1::Event event;
+  event.set_wall_time(seconds(when));
+  event.set_step(first_step);
+  event.mutable_session_log()->set_status(v1::SessionLog::START);
+  write(event);
 }
 
 void EventWriter::scalar(const std::string& tag, std::int64_t step, double value, Clock::Wall when) {

@@ -19,14 +19,16 @@ namespace mdgen::format {
 // CRC-32C (Castagnoli) of `bytes`.
 std::uint32_t crc32c(std::string_view bytes);
 
-// Appends to one new file, <folder>/events.out.tfevents.<seconds>.<host>.<pid>.<n>. Not thread-safe. A viewer
-// reads along: what was flushed is whole records. Throws Error(kUnavailable) naming the file when a write
-// fails.
+// Appends to one new file, <folder>/events.out.tfevents.<seconds>.<host>.<pid>.<n>, whose name comes after
+// those of all files that are there: TensorBoard reads them in this order. Not thread-safe. A viewer reads
+// along: what was flushed is whole records. Throws Error(kUnavailable) naming the file when a write fails.
 class EventWriter {
  public:
   // Makes the folder when it is missing. `clock` names the file and dates its first record.
   explicit EventWriter(const std::filesystem::path& folder, const Clock& clock = SystemClock());
 
+  // A run goes on: what earlier files hold of `first_step` and later steps counts no more.
+  void go_on(std::int64_t first_step, Clock::Wall when);
   // One point of the curve `tag`.
   void scalar(const std::string& tag, std::int64_t step, double value, Clock::Wall when);
   // A text, shown as Markdown.

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/model/flops.h"
 #include "core/train/agreement.h"
 #include "core/train/bad_samples.h"
 #include "core/train/failure.h"
@@ -52,7 +53,8 @@ Generation::Generation(const v1::Assignment& assignment, comm::Collective& colle
       faults_(parts.faults),
       observer_(parts.observer),
       control_(parts.control),
-      clock_(parts.clock) {
+      clock_(parts.clock),
+      model_(model::model_config(assignment.spec())) {
   faults_.become(assignment.rank(), assignment.attempt());
 }
 
@@ -155,7 +157,9 @@ StepOutcome Generation::step(Stepper& stepper, StepFeed& feed) {
   phase(v1::TRAINER_PHASE_DATA);
   await_permission();
   const Clock::Steady begin = clock_.steady();
+  stepper.clock().begin();
   const StepWork work = feed.next();
+  if (control_.slow_steps != 0) stepper.clock().enter(StepClock::Part::kForward);
   be_slow();
   const double lr = lr_at(spec_.optim(), work.plan.step, held_.total_steps);
   StepOutcome outcome = stepper.run(
@@ -163,6 +167,7 @@ StepOutcome Generation::step(Stepper& stepper, StepFeed& feed) {
       [this](v1::TrainerPhase now, bool entered_reduce) { phase(now, entered_reduce); }, interrupt());
   commit();
   outcome.report.set_seconds(std::chrono::duration<double>(clock_.steady() - begin).count());
+  measure(work, stepper.clock(), outcome.report);
   const StepPlace place = held_.place_of(work.plan);
   held_.chain.step(outcome.report);
   held_.log.add(outcome.report, due_records(place));
@@ -178,6 +183,16 @@ StepOutcome Generation::step(Stepper& stepper, StepFeed& feed) {
   }
   boundary(place);
   return outcome;
+}
+
+void Generation::measure(const StepWork& work, const StepClock& clock, v1::StepReport& report) {
+  *report.mutable_times() = clock.times();
+  report.mutable_times()->set_checkpoint(std::exchange(snapshot_wait_, 0));
+  double flops = 0;
+  for (const model::BatchShape& shape : work.shapes) flops += model::training_flops(model_, shape);
+  report.set_flops(flops);
+  if (work.load > 0) computed_.add(clock.before_reduce() / work.load);
+  observer_.computed(computed_.mean());
 }
 
 void Generation::leave_if_abandoned() const {
@@ -289,7 +304,9 @@ void Generation::write_checkpoint() {
   settle();
   phase(v1::TRAINER_PHASE_CHECKPOINT);
   held_.checkpointed = applied();
+  const Clock::Steady begin = clock_.steady();
   if (reports()) outputs_.checkpoint(held_.train_state(), interrupt());
+  snapshot_wait_ += std::chrono::duration<double>(clock_.steady() - begin).count();
   faults_.reach(FaultPoint::kCheckpointWrite, applied());
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/comm/collective.h"
+#include "core/model/model_config.h"
 #include "core/train/fault_points.h"
 #include "core/train/log_record.h"
 #include "core/train/observer.h"
@@ -16,6 +17,7 @@
 #include "core/train/resident.h"
 #include "core/train/resume.h"
 #include "core/train/step.h"
+#include "core/train/step_clock.h"
 
 namespace mdgen::train {
 
@@ -61,6 +63,7 @@ class Generation {
   void load_checkpoint(Start& start);
   GenerationEnd train();
   StepOutcome step(Stepper& stepper, StepFeed& feed);
+  void measure(const StepWork& work, const StepClock& clock, v1::StepReport& report);
   void await_permission();
   void be_slow();
   void leave_if_abandoned() const;
@@ -87,7 +90,10 @@ class Generation {
   RunObserver& observer_;
   const RunControl& control_;
   const Clock& clock_;
-  bool overdue_ = false;      // a checkpoint that the generations before have not left behind
+  bool overdue_ = false;  // a checkpoint that the generations before have not left behind
+  const model::ModelConfig model_;
+  RecentMean computed_;       // seconds of a step before the others are waited for
+  double snapshot_wait_ = 0;  // seconds, since the last step
   bool uncommitted_ = false;  // the newest step of the log is not known to be applied on all ranks
 };
 

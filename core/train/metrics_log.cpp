@@ -24,6 +24,15 @@ LineKind kind_of(const std::string& prefix) {
   return prefix == "train" ? LineKind::kTrain : LineKind::kValidation;
 }
 
+void add_times(const v1::StepTimes& times, ordered_json& line) {
+  line["data_seconds"] = times.data();
+  line["forward_seconds"] = times.forward();
+  line["backward_seconds"] = times.backward();
+  line["reduce_seconds"] = times.reduce();
+  line["optimizer_seconds"] = times.optimizer();
+  line["checkpoint_seconds"] = times.checkpoint();
+}
+
 }  // namespace
 
 std::string metrics_line(const v1::StepReport& report) {
@@ -34,6 +43,8 @@ std::string metrics_line(const v1::StepReport& report) {
   if (report.seconds() > 0) {
     line["tokens_per_second"] = static_cast<double>(report.tokens()) / report.seconds();
   }
+  if (report.has_times()) add_times(report.times(), line);
+  if (report.flops() > 0) line["flops"] = report.flops();
   if (report.skipped()) line["skipped"] = true;
   if (report.loss_scale() > 0) line["loss_scale"] = report.loss_scale();
   if (report.overflowed()) line["overflowed"] = true;

@@ -1,7 +1,9 @@
 // <run folder>/metrics.jsonl: one JSON object a line, for people and scripts.
 //
 //   {"step":12,"epoch":0,"loss":0.93,"grad_norm":1.7,"lr":0.0001,"seconds":0.41,"samples":4,"tokens":4096,
-//    "tokens_per_second":9990.2}                                    a step ("skipped":true when it was)
+//    "tokens_per_second":9990.2,"data_seconds":0.01,"forward_seconds":0.1,"backward_seconds":0.2,
+//    "reduce_seconds":0.05,"optimizer_seconds":0.03,"checkpoint_seconds":0,"flops":2e9}
+//                                                    a step ("skipped":true when it was); docs/metrics.md
 //   {"step":12,"epoch":0,"val_loss":0.95,"samples":8,"val_time":0.5,…}   a validation after step 12
 //   {"step":12,"epoch":0,"train_loss":0.9,…}, {"step":12,"epoch":0,"iter_loss":0.9,…}   see log_record.h
 //
@@ -50,6 +52,8 @@ class MetricsLog {
   std::int64_t dropped() const { return dropped_; }
   // Whether the file has come to this place: a rank 0 of an earlier generation has written the line then.
   bool has(const LinePlace& place) const { return last_ && place <= *last_; }
+  // Of the first step that has no line yet.
+  std::int64_t next_step() const { return last_ ? last_->step + 1 : 1; }
   // Throws Error(kUnavailable) when the line cannot be written.
   void append(const LinePlace& place, const std::string& line);
 

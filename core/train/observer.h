@@ -15,6 +15,9 @@ class RunObserver {
   virtual ~RunObserver() = default;
   // Every rank; `step` counts the steps applied so far.
   virtual void phase(v1::TrainerPhase phase, std::int64_t step, bool entered_reduce) = 0;
+  // Every rank, after each step: the mean time of its last steps before they waited for others (see
+  // TrainerBeat), as if it had had an even share of the work.
+  virtual void computed(double /*mean_seconds*/) {}
   virtual void started(const v1::StartReport& report) = 0;  // rank 0
   // Rank 0, once the step is known to be applied on every rank (one step later, or at a boundary where
   // something else happens).

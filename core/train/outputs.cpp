@@ -14,6 +14,7 @@
 #include "core/comm/collective.h"
 #include "core/model/summary.h"
 #include "core/train/failure.h"
+#include "core/train/gemm_ceiling.h"
 #include "core/train/model_table.h"
 #include "core/train/test_fault.h"
 
@@ -179,6 +180,12 @@ void Outputs::report_start(const Start& start, RunState& state) {
   report.set_healed_ranks(start.healed_ranks);
   report.set_form_seconds(start.form_seconds);
   report.set_heal_seconds(start.heal_seconds);
+  // Not where others wait for the end of a recovery.
+  if (!goes_on && gemm_ceiling_ == 0) {
+    gemm_ceiling_ = gemm_ceiling(product_type(state.precision()), state.parameters().front().second.device(),
+                                 kProbe, clock_);
+  }
+  report.set_gemm_ceiling_flops(gemm_ceiling_);
   for (const std::string& note : report.notes()) spdlog::warn("{}", note);
   spdlog::info("{} parameters; {}", parameters, describe(start));
   observer_.started(report);

@@ -73,6 +73,7 @@ class Outputs {
   const Clock& clock_;
   std::int64_t generation_ = 0;                     // the last that begin() or save() named
   std::optional<v1::ValidationReport> validation_;  // the last
+  double gemm_ceiling_ = 0;                         // 0: not measured
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<checkpoint::BackgroundWriter> writer_;
 };

@@ -34,6 +34,7 @@ Recorder::Recorder(const v1::Assignment& assignment, std::int64_t step, std::int
       log_(fs::path(assignment.run_folder()) / "log.out", clock) {
   if (spec_.logging().wandb()) {
     events_ = std::make_unique<format::EventWriter>(fs::path(assignment.run_folder()) / "tensorboard", clock);
+    if (ordered_) events_->go_on(metrics_.next_step(), clock.wall());
     events_->text("config/text_summary", as_markdown(config::to_yaml(spec_)), clock.wall());
   }
 }

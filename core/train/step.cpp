@@ -16,6 +16,8 @@ namespace mdgen::train {
 
 namespace {
 
+using Part = StepClock::Part;
+
 // "3 (4ake_A), 17 (1ake_A)", cut after 16.
 std::string sample_names(const std::vector<std::uint32_t>& samples, const v1::Manifest& train) {
   constexpr std::size_t kShown = 16;
@@ -66,6 +68,7 @@ Stepper::Stepper(const v1::JobSpec& spec, const v1::Manifest& train, RunState& s
       collective_(collective),
       device_(device),
       losses_(state, spec, clock),
+      step_clock_(clock),
       faults_(faults),
       gradients_(gradient_sum(spec, state, collective)) {
   state_.model()->train();
@@ -87,6 +90,7 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed, const std::f
   if (work.mine.empty()) faults_.reach(FaultPoint::kBeforeReduce, work.plan.step + 1);
   for (std::size_t i = 0; i < work.mine.size(); ++i) {
     if (interrupt) interrupt();
+    step_clock_.enter(Part::kData);
     const data::Batch batch = to_device(feed.batch(interrupt), device_);
     bad_.insert(bad_.end(), batch.bad_samples.begin(), batch.bad_samples.end());
     gradients_->before_backward(i + 1 == work.mine.size());
@@ -94,8 +98,10 @@ StepTally Stepper::accumulate(const StepWork& work, StepFeed& feed, const std::f
       gradients_->after_backward();
       continue;
     }
+    step_clock_.enter(Part::kForward);
     BatchLoss loss = losses_(batch);
     if (i + 1 == work.mine.size()) faults_.reach(FaultPoint::kBeforeReduce, work.plan.step + 1);
+    step_clock_.enter(Part::kBackward);
     (loss.sum * share).backward();
     gradients_->after_backward();
     computed.push_back({work.numbers[i], loss.sum.detach().to(at::kDouble), std::move(loss.record)});
@@ -160,6 +166,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   gradients_->start_step(work.bounds);
   StepTally mine = accumulate(work, feed, interrupt);
 
+  step_clock_.enter(Part::kReduce);
   phase(v1::TRAINER_PHASE_REDUCE, true);
   faults_.reach(FaultPoint::kMidReduce, work.plan.step + 1);
   gradients_->finish_step();
@@ -172,6 +179,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   mine.checkpoint_votes = votes.checkpoint ? 1 : 0;
   mine.end_votes = votes.stop && !votes.yield ? 1 : 0;
   const StepTally all = reduce_tally(collective_, device_, work.plan.step, mine);
+  step_clock_.enter(Part::kOptimizer);
   phase(v1::TRAINER_PHASE_COMPUTE, false);
   faults_.reach(FaultPoint::kAfterReduce, work.plan.step + 1);
 
@@ -198,6 +206,7 @@ StepOutcome Stepper::run(const StepWork& work, StepFeed& feed, double lr, Votes 
   outcome.stop = all.stop_votes > 0;
   outcome.checkpoint = all.checkpoint_votes > 0;
   outcome.yield = outcome.stop && all.end_votes == 0;
+  step_clock_.end();
   return outcome;
 }
 

@@ -34,6 +34,7 @@
 #include "core/train/gradient_check.h"
 #include "core/train/loop_state.h"
 #include "core/train/run_state.h"
+#include "core/train/step_clock.h"
 #include "core/train/step_feed.h"
 #include "core/train/step_sync.h"
 #include "mdgen/v1/manifest.pb.h"
@@ -42,7 +43,7 @@
 namespace mdgen::train {
 
 struct StepOutcome {
-  v1::StepReport report;  // without `seconds`; step = steps applied, this one included
+  v1::StepReport report;  // step = steps applied, this one included
   bool stop = false;      // some rank voted for it
   bool checkpoint = false;
   bool yield = false;                 // all who voted for it go on in another generation
@@ -70,8 +71,10 @@ class Stepper {
   // average alone on all ranks; its samples count as consumed. A gradient that only the loss scale made so
   // (see judge_step) is no fault and not counted as one.
   // `interrupt` is asked before each micro-batch and while one is read; it may throw, which ends the step.
+  // The report has no `seconds`, `flops` and `times`; the clock, which was begun before, says the times.
   StepOutcome run(const StepWork& work, StepFeed& feed, double lr, Votes votes, const Phase& phase,
                   const std::function<void()>& interrupt = {});
+  StepClock& clock() { return step_clock_; }
 
  private:
   // A micro-batch after its backward pass.
@@ -96,6 +99,7 @@ class Stepper {
   comm::Collective& collective_;
   at::Device device_;
   BatchLosses losses_;
+  StepClock step_clock_;
   GradientCheck gradient_check_;
   FaultPoints& faults_;
   std::unique_ptr<comm::GradientSum> gradients_;

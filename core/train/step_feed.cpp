@@ -9,13 +9,26 @@
 
 namespace mdgen::train {
 
+namespace {
+
+model::BatchShape shape_of(const data::MicroBatch& batch, const data::SampleSizes& sizes) {
+  std::int32_t residues = 0;
+  for (const std::uint32_t sample : batch) residues = std::max(residues, sizes.of(sample));
+  return {static_cast<std::int64_t>(batch.size()), sizes.frames, residues};
+}
+
+}  // namespace
+
 StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std::uint32_t batch_size,
                        int rank, int world_size, data::Sharing sharing) {
   std::vector<data::MicroBatch> batches = data::micro_batches(plan.samples, sizes, batch_size);
   std::vector<double> costs;
   costs.reserve(batches.size());
-  for (const data::MicroBatch& batch : batches) costs.push_back(data::micro_batch_cost(sizes, batch));
   StepWork work;
+  for (const data::MicroBatch& batch : batches) {
+    costs.push_back(data::micro_batch_cost(sizes, batch));
+    work.shapes.push_back(shape_of(batch, sizes));
+  }
   work.plan = std::move(plan);
   work.micro_batches = static_cast<std::int64_t>(batches.size());
   const auto own = static_cast<std::size_t>(rank);
@@ -27,9 +40,13 @@ StepWork share_of_step(data::StepPlan plan, const data::SampleSizes& sizes, std:
     const auto shares = data::assign(costs, world_size);
     work.numbers.assign(shares.at(own).begin(), shares.at(own).end());
   }
+  double own_cost = 0;
   for (const std::int64_t number : work.numbers) {
+    own_cost += costs[static_cast<std::size_t>(number)];
     work.mine.push_back(std::move(batches[static_cast<std::size_t>(number)]));
   }
+  const double whole = std::accumulate(costs.begin(), costs.end(), 0.0);
+  work.load = whole > 0 ? own_cost * world_size / whole : 0;
   return work;
 }
 

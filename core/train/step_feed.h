@@ -10,6 +10,7 @@
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
 #include "core/data/prefetcher.h"
+#include "core/model/flops.h"
 #include "core/train/test_fault.h"
 
 namespace mdgen::train {
@@ -22,6 +23,8 @@ struct StepWork {
   std::int64_t micro_batches = 0;      // the whole step's
   // With Sharing::kNeighbours: rank r has the micro-batches bounds[r] … bounds[r + 1] - 1; otherwise empty.
   std::vector<std::int64_t> bounds{};
+  std::vector<model::BatchShape> shapes{};  // the whole step's
+  double load = 0;  // this rank's work over an even share of the step's; 0: it has none
 };
 
 // This rank's share of a step: a pure function. The micro-batches do not depend on the ranks.

@@ -93,6 +93,11 @@ void AgentLink::phase(v1::TrainerPhase phase, std::int64_t step, bool entered_re
   beat_.set_entered_reduce(entered_reduce);
 }
 
+void AgentLink::computed(double mean_seconds) {
+  const std::lock_guard lock(mutex_);
+  beat_.set_compute_seconds(mean_seconds);
+}
+
 void AgentLink::started(const v1::StartReport& report) {
   v1::TrainerMessage message;
   *message.mutable_started() = report;
@@ -119,6 +124,7 @@ void AgentLink::checkpoint(const v1::CheckpointReport& report) {
 
 void AgentLink::left(const v1::LeftReport& report) {
   orders_.left();
+  computed(0);
   v1::TrainerMessage message;
   *message.mutable_left() = report;
   outbox_.push(std::move(message));

@@ -52,6 +52,7 @@ class AgentLink : public train::RunObserver, public Agent {
   Order next(std::chrono::milliseconds hold) override { return orders_.next(hold); }
 
   void phase(v1::TrainerPhase phase, std::int64_t step, bool entered_reduce) override;
+  void computed(double mean_seconds) override;
   void started(const v1::StartReport& report) override;
   void step_committed(const v1::StepReport& report) override;
   void validated(const v1::ValidationReport& report) override;

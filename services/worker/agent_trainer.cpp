@@ -182,6 +182,7 @@ void AgentCore::on(const TrainerSaid& event) {
       trainer_->beat.set_phase(event.message.beat().phase());
       trainer_->beat.set_step(event.message.beat().step());
       trainer_->beat.set_entered_reduce(event.message.beat().entered_reduce());
+      trainer_->beat.set_compute_seconds(event.message.beat().compute_seconds());
       return;
     case v1::TrainerMessage::kStarted:
       *passed_on.mutable_started() = event.message.started();

@@ -21,6 +21,7 @@ class RecordingObserver : public train::RunObserver {
     phases.push_back(phase);
     if (on_phase) on_phase(phase);
   }
+  void computed(double mean_seconds) override { compute_seconds = mean_seconds; }
   void started(const v1::StartReport& report) override { start = report; }
   void step_committed(const v1::StepReport& report) override {
     steps.push_back(report);
@@ -32,6 +33,7 @@ class RecordingObserver : public train::RunObserver {
   std::function<void(const v1::StepReport&)> on_step;
   std::function<void(v1::TrainerPhase)> on_phase;
   std::vector<v1::TrainerPhase> phases;
+  double compute_seconds = 0;
   v1::StartReport start;
   std::vector<v1::StepReport> steps;
   std::vector<v1::ValidationReport> validations;
@@ -50,6 +52,7 @@ struct RunOptions {
   bool require_checkpoint = false;
   Backend backend{"local", 1};
   std::function<void(const v1::StepReport&)> on_step{};  // rank 0, after a step is committed
+  const Clock* clock = nullptr;                          // null: the system's
 };
 
 // Runs the spec on all ranks of the backend; throws the first rank's error.
@@ -69,7 +72,8 @@ inline RunResult run_training(const v1::JobSpec& spec, const RunOptions& options
       control.stop_checkpoint = options.stop_checkpoint;
       control.stop = true;
     };
-    const SystemClock clock;
+    const SystemClock system;
+    const Clock& clock = options.clock != nullptr ? *options.clock : system;
     const v1::FinishReport finish = train::run(assignment, collective, at::kCPU, observer, control, clock);
     if (collective.rank() == 0) result.finish = finish;
   });

@@ -62,6 +62,20 @@ TEST(EventWriter, TwoWritersInAFolder_DoNotMeet) {
   EXPECT_NE(one.file(), two.file());
 }
 
+TEST(EventWriter, ALaterFile_ComesAfterThoseThatAreThere) {
+  testing::TempDir dir;
+  const FixedClock clock;
+  const EventWriter one(dir.path(), clock);
+  EventWriter two(dir.path(), clock);
+  EXPECT_LT(one.file().filename().string(), two.file().filename().string()) << "in the same second";
+  EXPECT_THAT(two.file().filename().string(), ::testing::StartsWith("events.out.tfevents.1700000001."));
+  two.go_on(12, clock.wall());
+  two.flush();
+  const std::vector<v1::Event> events = read_events(two.file());
+  EXPECT_EQ(events.back().step(), 12);
+  EXPECT_EQ(events.back().session_log().status(), v1::SessionLog::START);
+}
+
 TEST(EventWriter, AFolderThatCannotBe_IsNamed) {
   testing::TempDir dir;
   write_file_synced(dir / "file", "");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 #include <sstream>
 
@@ -101,6 +102,44 @@ TEST_F(LoopTest, Metrics_AreWhatWasReported) {
     EXPECT_EQ(lines[i]["grad_norm"].get<double>(), step.grad_norm());
     EXPECT_EQ(lines[i]["tokens"], step.tokens());
   }
+}
+
+TEST_F(LoopTest, Steps_SayWhereTheirTimeWentAndWhatTheyTook) {
+  const RunResult result = run_training(spec("times", {"every_steps=2"}));
+  EXPECT_GT(result.observer.start.gemm_ceiling_flops(), 1e8);
+  EXPECT_GT(result.observer.compute_seconds, 0);
+  ASSERT_THAT(result.observer.steps, SizeIs(8));
+  for (const v1::StepReport& report : result.observer.steps) {
+    const v1::StepTimes& times = report.times();
+    for (const double part :
+         {times.data(), times.forward(), times.backward(), times.reduce(), times.optimizer()})
+      EXPECT_GT(part, 0) << report.step();
+    EXPECT_LE(times.data() + times.forward() + times.backward() + times.reduce() + times.optimizer(),
+              report.seconds())
+        << report.step();
+    EXPECT_EQ(times.checkpoint() > 0, report.step() % 2 == 1 && report.step() > 1)
+        << "the step after a snapshot, " << report.step();
+    EXPECT_GT(report.flops(), 1e5);
+  }
+  EXPECT_NE(result.observer.steps[0].flops(), result.observer.steps[1].flops()) << "4 samples and 2";
+  EXPECT_EQ(result.observer.steps[0].flops(), result.observer.steps[2].flops());
+}
+
+// Each reading is a second after the one before.
+class HastyClock : public SystemClock {
+ public:
+  Steady steady() const override { return Steady() + std::chrono::seconds(++readings_); }
+
+ private:
+  mutable std::atomic<std::int64_t> readings_{0};
+};
+
+TEST_F(LoopTest, Measuring_LeavesTheCurveAlone) {
+  const HastyClock clock;
+  run_training(spec("hasty"), {.clock = &clock});
+  run_training(spec("plain"));
+  EXPECT_EQ(curve_of(spec("hasty")), curve_of(spec("plain")));
+  EXPECT_EQ(final_digests("hasty"), final_digests("plain"));
 }
 
 TEST_F(LoopTest, Wandb_WritesTensorBoardEventsToo) {

@@ -42,6 +42,23 @@ TEST(MetricsLine, Step_HasEveryFieldAndExactDoubles) {
   EXPECT_FALSE(line.contains("skipped"));
 }
 
+TEST(MetricsLine, Step_SaysWhereItsTimeWent) {
+  v1::StepReport report = step_report(7);
+  EXPECT_FALSE(json::parse(metrics_line(report)).contains("data_seconds"));
+  report.mutable_times()->set_data(0.0625);
+  report.mutable_times()->set_checkpoint(0.25);
+  report.set_flops(2e9);
+  const json line = json::parse(metrics_line(report));
+  EXPECT_EQ(line["data_seconds"], 0.0625);
+  EXPECT_EQ(line["forward_seconds"], 0.0);
+  EXPECT_EQ(line["backward_seconds"], 0.0);
+  EXPECT_EQ(line["reduce_seconds"], 0.0);
+  EXPECT_EQ(line["optimizer_seconds"], 0.0);
+  EXPECT_EQ(line["checkpoint_seconds"], 0.25);
+  EXPECT_EQ(line["flops"], 2e9);
+  EXPECT_EQ(last_place(line.dump() + "\n"), (LinePlace{7, LineKind::kStep}));
+}
+
 TEST(MetricsLine, Doubles_SurviveTheRoundTrip) {
   for (double value : {0.1 + 0.2, 1e-310, 5e-324, 1.7976931348623157e308, std::nextafter(1.0, 2.0)}) {
     v1::StepReport report = step_report(1);

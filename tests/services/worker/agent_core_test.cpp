@@ -174,6 +174,7 @@ TEST_F(AgentCoreTest, Beat_CarriesTheTrainersPhase) {
   said.mutable_beat()->set_phase(v1::TRAINER_PHASE_REDUCE);
   said.mutable_beat()->set_step(7);
   said.mutable_beat()->set_entered_reduce(true);
+  said.mutable_beat()->set_compute_seconds(0.25);
   tell(TrainerSaid{said});
   now_ += 1s;
   const auto actions = core_.handle(Tick{}, now_);
@@ -182,6 +183,7 @@ TEST_F(AgentCoreTest, Beat_CarriesTheTrainersPhase) {
   EXPECT_EQ(beat.phase(), v1::TRAINER_PHASE_REDUCE);
   EXPECT_EQ(beat.step(), 7);
   EXPECT_TRUE(beat.entered_reduce());
+  EXPECT_EQ(beat.compute_seconds(), 0.25);
 }
 
 }  // namespace

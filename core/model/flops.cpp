@@ -1,0 +1,119 @@
+#include "core/model/flops.h"
+
+#include <cmath>
+
+namespace mdgen::model {
+namespace {
+
+constexpr double kTimeFeatures = 256;    // embeddings.cpp
+constexpr double kFeedForward = 4;       // layers.cpp
+constexpr double kLatentParts = 9;       // shifts, scales and gates of a layer
+constexpr double kIpaParts = 6;          // likewise
+constexpr double kFinalParts = 2;        // likewise
+constexpr double kHyenaStreams = 3;      // hyena.cpp
+constexpr double kHyenaTaps = 3;         // of its short filter
+constexpr double kFilterWidth = 64;      // of the network that makes its long one
+constexpr double kPositionFeatures = 3;  // which that network is given
+constexpr double kFrame = 9;             // entries of a rotation
+
+double linear(double rows, double in, double out) { return 2 * rows * in * out; }
+
+double fourier(double length) { return 2.5 * length * std::log2(length); }
+
+// `sequences` of `length`, each position against all and the bias token.
+double attention(double width, double sequences, double length) {
+  return 4 * linear(sequences * length, width, width) + 2 * linear(sequences * length, width, length + 1);
+}
+
+double ipa(const ModelConfig& config, double sequences, double length) {
+  const double rows = sequences * length;
+  const double width = config.embed_dim;
+  const double heads = config.ipa_heads;
+  const double scalars = heads * config.ipa_head_dim;
+  const double asked = heads * config.ipa_qk;  // points
+  const double told = heads * config.ipa_v;
+  const double projections = linear(rows, width, 3 * scalars) + linear(rows, width, 3 * (2 * asked + told)) +
+                             linear(rows, scalars + 4 * told, width);
+  const double moved = 2 * rows * kFrame * (2 * asked + told + told);  // into the frames, and back
+  const double pairs = 2 * rows * length * (scalars + 3 * asked + scalars + 3 * told);
+  return projections + moved + pairs;
+}
+
+double feed_forward(double rows, double width) { return 2 * linear(rows, width, kFeedForward * width); }
+
+double hyena(double width, double sequences, double length) {
+  const double rows = sequences * length;
+  const double filter = linear(length, kPositionFeatures, kFilterWidth) +
+                        2 * linear(length, kFilterWidth, kFilterWidth) + linear(length, kFilterWidth, width) +
+                        width * fourier(2 * length);
+  const double mixed = sequences * width * (2 * fourier(2 * length) + 6 * (length + 1));
+  return linear(rows, width, (kHyenaStreams + 1) * width) + 2 * rows * kHyenaStreams * width * kHyenaTaps +
+         filter + mixed;
+}
+
+struct Sizes {
+  double samples, frames, residues;
+  double rows() const { return samples * frames * residues; }
+};
+
+// What the layers see of a batch.
+Sizes seen(const ModelConfig& config, const BatchShape& batch) {
+  const std::int64_t frames = config.mpnn ? 1 : config.dynamic_mpnn ? 2 : batch.frames;
+  return {static_cast<double>(batch.samples), static_cast<double>(frames),
+          static_cast<double>(batch.residues)};
+}
+
+double layers(const ModelConfig& config, const Sizes& batch) {
+  const double width = config.embed_dim;
+  double one = linear(batch.samples, width, kLatentParts * width) +
+               attention(width, batch.samples * batch.frames, batch.residues) +
+               feed_forward(batch.rows(), width);
+  one += config.hyena ? hyena(width, batch.samples * batch.residues, batch.frames)
+                      : attention(width, batch.samples * batch.residues, batch.frames);
+  if (config.interleave_ipa) one += ipa(config, batch.samples * batch.frames, batch.residues);
+  return config.num_layers * one;
+}
+
+// The prepended layers, on one frame.
+double ipa_stack(const ModelConfig& config, const Sizes& batch) {
+  if (!config.prepend_ipa) return 0;
+  const double width = config.embed_dim;
+  const double rows = batch.samples * batch.residues;
+  const bool both_ways = config.has_relative_frames() && !config.sim_condition && !config.mpnn;
+  const double streams = both_ways ? 2 : 1;
+  const double one = linear(streams * batch.samples, width, kIpaParts * width) +
+                     ipa(config, streams * batch.samples, batch.residues) +
+                     attention(width, streams * batch.samples, batch.residues) +
+                     feed_forward(streams * rows, width);
+  return config.num_layers * one + (both_ways ? 2 * linear(rows, kFrameChannels, width) : 0) +
+         (config.design ? linear(rows, kSequenceChannels, width) : 0);
+}
+
+double ends(const ModelConfig& config, const Sizes& batch) {
+  const double width = config.embed_dim;
+  const double given = config.latent_dim - (config.design ? kSequenceChannels : 0);
+  const double rows = batch.rows();
+  double all =
+      linear(rows, config.latent_dim + given, width) + linear(batch.samples, kTimeFeatures + width, width);
+  if (config.design) {
+    all += 2 * linear(rows, width, width) +
+           linear(batch.samples * batch.residues, width, width + kSequenceChannels);
+  }
+  if (!config.is_sequence_model())
+    all += linear(batch.samples, width, kFinalParts * width) + linear(rows, width, config.latent_dim);
+  return all;
+}
+
+}  // namespace
+
+double forward_flops(const ModelConfig& config, const BatchShape& batch) {
+  const Sizes sizes = seen(config, batch);
+  return ends(config, sizes) + ipa_stack(config, sizes) + layers(config, sizes);
+}
+
+double training_flops(const ModelConfig& config, const BatchShape& batch) {
+  const double again = config.grad_checkpointing ? layers(config, seen(config, batch)) : 0;
+  return 3 * forward_flops(config, batch) + again;
+}
+
+}  // namespace mdgen::model
