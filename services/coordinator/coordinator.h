@@ -95,6 +95,10 @@ class Coordinator {
   // Only for an admin.
   v1::Worker drain_worker(const access::Caller& caller, const std::string& id);
 
+  // Why it cannot take changes at the moment: its store cannot be written, or it stops. Empty: it can. Never
+  // waits for the store.
+  std::string not_ready() const;
+
   // --- clients who look: all throw Error ---
   v1::Job job(const std::string& id_or_name) const;
   // What WatchJob sends: the job when it is not what it was at `seen` (0: at no time yet). Never blocks.
@@ -149,6 +153,7 @@ class Coordinator {
   void commit(bool all = false);  // stores (all: progress too that is not due yet), then delivers; mutex held
   void try_commit() noexcept;
   void store_failed(const char* reason);
+  void set_not_ready(std::string problem);
   void deliver(Output& output);
   void engine_loop();
   void run(const std::vector<Errand>& errands, bool tick);
@@ -169,6 +174,9 @@ class Coordinator {
 
   std::mutex calls_mutex_;
   std::unordered_map<Ticket, ExchangeDone> waiting_;
+
+  mutable std::mutex ready_mutex_;
+  std::string not_ready_;
 
   mutable std::mutex mutex_;         // never taken while one of the two above is held
   std::condition_variable changed_;  // for callers that wait: jobs or workers have changed

@@ -12,6 +12,7 @@
 #include "services/access/server_access.h"
 #include "services/access/token_command.h"
 #include "services/coordinator/address.h"
+#include "services/coordinator/openapi.h"
 #include "services/coordinator/server.h"
 
 namespace {
@@ -114,6 +115,13 @@ int main(int argc, char** argv) {
                  "seconds between two changes of a job's workers")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_flag_callback(
+      "--openapi",
+      [] {
+        std::fputs(mdgen::coordinator::openapi_yaml().c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print the HTTP API as an OpenAPI document, and end");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   options.audit_log = options.state_dir / "audit.jsonl";
   options.grow_interval = std::chrono::milliseconds(static_cast<std::int64_t>(grow_interval * 1000.0));

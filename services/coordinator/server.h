@@ -12,6 +12,7 @@
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/job_spec.pb.h"
 #include "services/access/server_access.h"
+#include "services/coordinator/limits.h"
 
 namespace mdgen::coordinator {
 
@@ -32,6 +33,7 @@ struct ServerOptions {
   std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
   std::chrono::milliseconds grow_interval{60000};    // between changes of a job's workers
   bool allow_inject = false;                         // fault injection
+  Limits limits;                                     // of clients
 };
 
 // Thread-safe.
