@@ -57,13 +57,13 @@ void check_paths(const v1::JobSpec& spec, const Roots& roots) {
   }
 }
 
-void check_made_folder(const fs::path& folder, const Roots& roots) {
+void check_run_folder(const fs::path& folder, const Roots& roots) {
   if (roots.run.empty()) return;
-  for (const char* part : {"", "logs", "checkpoints"}) {
-    if (is_below_any(folder / part, roots.run)) continue;
-    throw Error(ErrorCode::kFailedPrecondition,
-                "run folder " + folder.string() + ": " + (folder / part).string() +
-                    " leads out of this coordinator's run roots: " + list_of(roots.run));
+  for (const fs::path& part : {folder, folder / "logs", folder / "checkpoints"}) {
+    if (is_below_any(part, roots.run)) continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                "work_dir: run folder " + part.string() + " leads to " + fs::weakly_canonical(part).string() +
+                    ", which lies outside this coordinator's run roots: " + list_of(roots.run));
   }
 }
 

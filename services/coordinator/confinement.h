@@ -18,8 +18,8 @@ struct Roots {
 // exist here. Throws Error(kInvalidArgument), which names the field, the path, where it leads and the roots.
 void check_paths(const v1::JobSpec& spec, const Roots& roots);
 
-// When a run folder is there: neither it nor its folders may lead out of the run roots. Throws
-// Error(kFailedPrecondition).
-void check_made_folder(const std::filesystem::path& folder, const Roots& roots);
+// Of a run folder, whether it is there yet or not: neither it nor the folders in it may lead out of the run
+// roots. Throws Error(kInvalidArgument).
+void check_run_folder(const std::filesystem::path& folder, const Roots& roots);
 
 }  // namespace mdgen::coordinator

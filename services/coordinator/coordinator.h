@@ -22,6 +22,7 @@
 #include "mdgen/v1/job_service.pb.h"
 #include "mdgen/v1/pool_service.pb.h"
 #include "services/access/caller.h"
+#include "services/coordinator/confinement.h"
 #include "services/coordinator/engine.h"
 #include "services/coordinator/metrics.h"
 
@@ -45,7 +46,7 @@ using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
 
 struct CoordinatorOptions {
   EngineOptions engine;
-  std::vector<std::filesystem::path> run_roots;
+  Roots run_roots;
   std::chrono::milliseconds tick{100};
   bool allow_inject = false;
 };

@@ -106,7 +106,7 @@ class ServerImpl final : public Server {
     settings.engine.grow_interval = options.grow_interval;
     settings.engine.step_samples = step_samples;
     settings.allow_inject = options.allow_inject;
-    settings.run_roots = options.run_roots;
+    settings.run_roots = {options.run_roots, options.data_roots};
     return std::make_unique<Coordinator>(
         std::move(settings), std::move(store), epoch, clock(),
         [](const RequestManifest& request, const ParallelProgress& progress) {
