@@ -52,12 +52,12 @@ access::Caller HttpAccess::admit(const httplib::Request& request, bool changes) 
                       "without access control nothing can be changed here but on a loopback address");
     return {.name = "", .role = access::Role::kAdmin, .peer = request.remote_addr};
   }
-  const access::HttpRoute route = access::http_route(request.method, request.path);
-  if (route.need == access::Need::kNothing)
+  const access::Need route_need = gate_->http_need(request.method, request.path);
+  if (route_need == access::Need::kNothing)
     return {.name = "", .role = access::Role::kViewer, .peer = request.remote_addr};
   const std::string what = request.method + " " + to_utf8(request.path);
   std::optional<std::string> shown;
-  const access::Need need = changes ? access::Need::kKnown : route.need;
+  const access::Need need = changes ? access::Need::kKnown : route_need;
   access::Verdict verdict = gate_->admit(attempt_of(request, shown), what, need, changes);
   if (verdict.is_admitted()) return std::move(verdict.caller);
   const bool is_unknown = verdict.kind == access::Verdict::Kind::kUnauthenticated;
@@ -75,17 +75,18 @@ void HttpAccess::check_host(const httplib::Request& request) const {
   const std::string named = request.get_header_value("Host");
   const std::string host = lower(host_of(named));
   if (is_loopback_name(host) || host == lower(bound_.host)) return;
-  throw HttpError(403, "PermissionDenied",
-                  "Host: \"" + to_utf8(named) + "\" is not this server; it is " + bound_.host + " or localhost");
+  throw HttpError(
+      403, "PermissionDenied",
+      "Host: \"" + to_utf8(named) + "\" is not this server; it is " + bound_.host + " or localhost");
 }
 
 void HttpAccess::check_origin(const httplib::Request& request) const {
   const std::string site = request.get_header_value("Sec-Fetch-Site");
   const std::string origin = request.get_header_value("Origin");
   const auto scheme_end = origin.find("://");
-  const bool same = origin.empty() ||
-                    (scheme_end != std::string::npos &&
-                     lower(origin.substr(scheme_end + 3)) == lower(request.get_header_value("Host")));
+  const bool same =
+      origin.empty() || (scheme_end != std::string::npos &&
+                         lower(origin.substr(scheme_end + 3)) == lower(request.get_header_value("Host")));
   if (same && (site.empty() || site == "same-origin" || site == "none")) return;
   throw HttpError(403, "PermissionDenied",
                   "Origin: pages of other sites (\"" + to_utf8(origin) + "\") may change nothing here");

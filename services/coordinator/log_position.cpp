@@ -1,9 +1,13 @@
 #include "services/coordinator/log_position.h"
 
-#include <algorithm>
-#include <charconv>
-#include <fstream>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "core/base/beneath.h"
 #include "core/base/error.h"
 
 namespace mdgen::coordinator {
@@ -52,12 +56,13 @@ std::optional<Stamped> first_stamp(const std::filesystem::path& file, std::int64
 }  // namespace
 
 std::string read_piece(const std::filesystem::path& file, std::int64_t offset, std::size_t bytes) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw Error(ErrorCode::kNotFound, file.string() + " cannot be read");
-  stream.seekg(offset);
+  const auto logs = file.parent_path();
+  const OpenFile opened = open_beneath(logs.parent_path(), logs.filename() / file.filename());
   std::string piece(bytes, '\0');
-  stream.read(piece.data(), static_cast<std::streamsize>(bytes));
-  piece.resize(static_cast<std::size_t>(stream.gcount()));
+  const ssize_t got = ::pread(opened.descriptor(), piece.data(), piece.size(), static_cast<off_t>(offset));
+  if (got < 0)
+    throw Error(ErrorCode::kUnavailable, file.string() + " cannot be read: " + std::strerror(errno));
+  piece.resize(static_cast<std::size_t>(got));
   return piece;
 }
 

@@ -105,7 +105,8 @@ int main(int argc, char** argv) {
       "tokens.yaml in the state folder)");
   app.add_option("--tls_client_ca,--tls-client-ca", access.client_ca,
                  "clients and workers must show a certificate of this authority, PEM");
-  app.add_flag("--open_metrics,--open-metrics", options.open_metrics, "GET /metrics needs no token");
+  bool open_metrics = false;
+  app.add_flag("--open_metrics,--open-metrics", open_metrics, "GET /metrics needs no token");
   app.add_flag("--insecure", options.insecure,
                "listen on more than loopback without TLS and tokens: whoever reaches it is admin");
   app.add_flag("--allow_inject,--allow-inject", options.allow_inject,
@@ -128,6 +129,7 @@ int main(int argc, char** argv) {
   allow_descriptors();
   try {
     set_access(options, access);
+    if (options.access) options.access->open_metrics = open_metrics;
     return serve(options);
   } catch (const mdgen::Error& error) {
     std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());

@@ -91,7 +91,7 @@ std::string read_at(int descriptor, std::int64_t offset, std::int64_t size) {
 }  // namespace
 
 void MetricsFile::update(const std::filesystem::path& file) {
-  const Descriptor descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor descriptor{::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
   if (descriptor.number < 0) {
     if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE)
       throw Error(ErrorCode::kUnavailable, file.string() + ": " + std::strerror(errno));
@@ -100,8 +100,7 @@ void MetricsFile::update(const std::filesystem::path& file) {
   }
   struct stat facts {};
   try {
-    if (::fstat(descriptor.number, &facts) != 0)
-      throw Error(ErrorCode::kUnavailable, std::strerror(errno));
+    if (::fstat(descriptor.number, &facts) != 0) throw Error(ErrorCode::kUnavailable, std::strerror(errno));
     const Identity identity{facts.st_dev, facts.st_ino};
     if (identity != identity_ || !is_continued(descriptor.number, facts.st_size)) *this = {};
     identity_ = identity;

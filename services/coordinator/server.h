@@ -22,7 +22,6 @@ struct ServerOptions {
   // `insecure`.
   std::optional<access::ServerAccess> access;
   bool insecure = false;
-  bool open_metrics = false;                     // GET /metrics needs no token
   std::filesystem::path audit_log;               // who changed what; empty: nobody notes it
   std::string http = "127.0.0.1:0";              // empty: no HTTP
   std::filesystem::path state_dir;               // holds coordinator.db
