@@ -17,6 +17,7 @@ from certificates import Authority
 from secrets_of import everything_about, processes_below
 from service import BIN, FINAL, Program, make_dataset, trainers_of, wait_for
 
+FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"  # for tests that train nothing
 FLAGS = ["--atlas", "--num_frames", 4, "--crop", 8, "--embed_dim", 16, "--num_layers", 1, "--mha_heads", 2, "--batch_size", 1,
          "--sim_condition", "--no_validate"]
 
@@ -57,15 +58,15 @@ class Coordinator(Program):
         return {**{name: value for name, value in os.environ.items() if not name.startswith("MDGEN_T")},
                 "MDGEN_CA": str(self.ca), **({"MDGEN_TOKEN": self.tokens.get(token, token)} if token else {})}
 
-    def ctl(self, token, *words, check=False):
+    def ctl(self, token, *words, check=False, environment=None):
         run = subprocess.run([BIN / "mdgenctl", "--address", self.address, *map(str, words)], capture_output=True, text=True,
-                             timeout=60, env=self.environment(token))
+                             timeout=60, env={**self.environment(token), **(environment or {})})
         assert not check or run.returncode == 0, run.stderr
         return run
 
-    def worker(self, folder, *options, token="worker", name="worker"):
-        return Program([BIN / "mdgen-worker", "--coordinator", self.address, "--connect_timeout", 20, *options], folder, name,
-                       self.environment(token))
+    def worker(self, folder, *options, token="worker", name="worker", trainer=FAKE_TRAINER):
+        return Program([BIN / "mdgen-worker", "--coordinator", self.address, "--connect_timeout", 20, "--trainer", trainer,
+                        *options], folder, name, self.environment(token))
 
     def get(self, path, token=None, method="GET", body=None, context=None, headers=None):
         """(status, JSON or text)."""
@@ -251,8 +252,8 @@ class Certified:
         self.coordinator.ca = self.authority.certificate
 
     def ctl(self, certificate, *words):
-        own = ["--cert", certificate[0], "--key", certificate[1]] if certificate else []
-        return self.coordinator.ctl(None, *words, *own)
+        own = dict(zip(("MDGEN_CERT", "MDGEN_KEY"), map(str, certificate or ())))
+        return self.coordinator.ctl(None, *words, environment=own)
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def test_certificates_of_clients(certified, data, tmp_path):
     agent.stop()
     refused = certified.coordinator.worker(tmp_path, "--cert", alice[0], "--key", alice[1], token=None, name="wrong-role")
     assert refused.process.wait(20) == 1 and "alice is a submitter" in refused.err.read_text()
-    half = certified.ctl(None, "list", "--cert", alice[0])
+    half = certified.ctl(alice[:1], "list")
     assert half.returncode == 2 and "belong together" in half.stderr
     mixed = certified.ctl((alice[0], node[1]), "list")
     assert mixed.returncode == 2 and "is not the private key" in mixed.stderr
@@ -411,7 +412,7 @@ def test_batch_script_runs_nothing_of_what_a_spec_says(tmp_path, data):
 
 def test_tokens_and_keys_are_nowhere_to_be_seen_during_a_run(tmp_path, data):
     program = Coordinator(tmp_path)
-    agent = program.worker(tmp_path)
+    agent = program.worker(tmp_path, trainer=BIN / "mdgen-trainer")
     agent.ready_line(r"^ready worker=\S+$")
     job = submit(program, "submitter", data)
     wait_for(lambda: json.loads(program.ctl("viewer", "status", job, "-o", "json").stdout)["step"] > 2, 120, "steps")
