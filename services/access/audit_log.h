@@ -16,11 +16,11 @@ namespace mdgen::access {
 
 struct AuditRecord {
   Caller caller;
-  std::string method;   // the RPC's name, whatever the transport
-  std::string job;      // id, where there is one
-  std::string code;     // OK, or the error's: PermissionDenied, …
-  std::string request;  // in short, without secrets
-  std::string message;  // of the error
+  std::string method{};   // the RPC's name, whatever the transport
+  std::string job{};      // id, where there is one
+  std::string code{};     // OK, or the error's: PermissionDenied, …
+  std::string request{};  // in short, without secrets
+  std::string message{};  // of the error
 };
 
 // The file may be renamed at any time (log rotation): the next line goes to a new one under the old name.

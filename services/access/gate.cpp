@@ -101,6 +101,12 @@ Verdict Gate::admit(const Attempt& attempt, std::string_view what, Need need, bo
   return verdict;
 }
 
+Need Gate::http_need(std::string_view method, std::string_view path) const {
+  const HttpRoute route = http_route(method, path);
+  return access_.open_metrics && route.path == "/metrics" && route.method == "GET" ? Need::kNothing
+                                                                                   : route.need;
+}
+
 // Strangers must not be able to fill the disk with lines.
 void Gate::tell_refusal(const Verdict& verdict, std::string_view what, bool changes) {
   const bool denied = verdict.kind == Verdict::Kind::kDenied;

@@ -51,6 +51,9 @@ class Gate {
   // number of those that were not; when `what` is a change it goes to the audit log as well.
   Verdict admit(const Attempt& attempt, std::string_view what, Need need, bool changes);
 
+  // Of an HTTP request, by the table of routes.
+  Need http_need(std::string_view method, std::string_view path) const;
+
   // The same object until it changes.
   std::shared_ptr<const TlsState> tls() const;
   // Fixed for good: whether connections need a client's certificate at all.

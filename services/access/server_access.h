@@ -22,9 +22,10 @@ struct ServerFiles {
 
 struct ServerAccess {
   TlsIdentity identity;
-  std::string token;        // the admin's; empty: there is none
-  ServerFiles files{};      // watched: what changes in them counts at once
-  std::string client_ca{};  // PEM
+  std::string token;          // the admin's; empty: there is none
+  ServerFiles files{};        // watched: what changes in them counts at once
+  std::string client_ca{};    // PEM
+  bool open_metrics = false;  // GET /metrics over HTTP is for everybody
 
   Access for_clients() const { return {.trusted = identity.certificate, .token = token}; }
 };

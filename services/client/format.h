@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/config/json.h"
+#include "core/config/yaml_text.h"
 #include "mdgen/v1/job_service.pb.h"
 
 namespace mdgen::client {
@@ -39,8 +40,7 @@ std::string describe_text(const v1::Job& job, const std::vector<std::string>& ch
 // A table, a row a job; "no jobs" when there is none.
 std::string list_text(const v1::ListJobsResponse& jobs, std::chrono::system_clock::time_point now);
 
-// Block-style YAML of the same content.
-std::string yaml_text(const config::Json& json);
+using config::yaml_text;
 
 // One line: line breaks and other control characters become spaces.
 std::string one_line(const std::string& text);

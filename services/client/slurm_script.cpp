@@ -20,8 +20,13 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
-// As one word of a directive.
+bool is_control(unsigned char c) { return c < ' ' || c == 0x7F; }
+
+// As one word of a directive, of which a line break would begin another.
 std::string directive_value(const std::string& text) {
+  if (std::any_of(text.begin(), text.end(), is_control))
+    throw Error(ErrorCode::kInvalidArgument,
+                "a batch script cannot hold control characters as in \"" + text + "\"");
   constexpr std::string_view kPlain = "_.,:;/@%+-=[]()*";
   const auto is_plain = [&](unsigned char c) {
     return std::isalnum(c) != 0 || kPlain.find(static_cast<char>(c)) != kPlain.npos;
@@ -33,6 +38,13 @@ std::string directive_value(const std::string& text) {
     result += c;
   }
   return result + "\"";
+}
+
+// Ends the spec in the script, and is no line of it.
+std::string end_mark(const std::string& yaml) {
+  std::string mark(kEndOfSpec);
+  while (yaml.find(mark) != yaml.npos) mark += '_';
+  return mark;
 }
 
 // What stands for itself in sbatch's file names, where % begins a pattern.
@@ -49,8 +61,7 @@ int cpus_per_task(const config::JobSpec& spec, const std::string& device) {
 }
 
 void check_directive(const std::string& directive) {
-  const bool one_line =
-      std::none_of(directive.begin(), directive.end(), [](unsigned char c) { return c < ' '; });
+  const bool one_line = std::none_of(directive.begin(), directive.end(), is_control);
   if (!one_line || directive.empty() || directive.front() == '-' || directive.front() == '=') {
     throw Error(ErrorCode::kInvalidArgument,
                 "--slurm \"" + directive + "\": give NAME=VALUE or NAME as sbatch knows it, without dashes");
@@ -87,13 +98,14 @@ std::string slurm_script(const config::JobSpec& resolved, const SlurmOptions& op
                 "device '" + options.device + "' under Slurm; allowed: cpu, cuda (a GPU for each worker)");
   }
   const std::string yaml = config::to_yaml(resolved);
+  const std::string end = end_mark(yaml);
   const auto run_folder = std::filesystem::path(resolved.work_dir()) / resolved.name();
   return "#!/bin/bash\n" + directives(resolved, options) + "\n" +
          "run_folder=" + quoted(run_folder.string()) + R"(
 mkdir -p "$run_folder" || exit 1
 spec="$run_folder/slurm-$SLURM_JOB_ID.yaml"
 cat >"$spec" <<')" +
-         std::string(kEndOfSpec) + "'\n" + yaml + std::string(kEndOfSpec) + R"(
+         end + "'\n" + yaml + end + R"(
 
 # USR1 (the time is nearly over) and TERM (pre-empted) reach the tasks, which write a checkpoint and end with 75.
 srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \

@@ -46,6 +46,7 @@ Coordinator::Coordinator(CoordinatorOptions options, std::unique_ptr<JobStore> s
 Coordinator::~Coordinator() { stop(); }
 
 void Coordinator::stop() {
+  set_not_ready("the coordinator stops");
   {
     const std::lock_guard lock(inbox_mutex_);
     closed_ = true;
@@ -181,6 +182,7 @@ void Coordinator::commit(bool all) {
   engine_.save(*store_, now(), all);
   if (const auto took = clock_.steady() - begin; took > kSlowSave) engine_.stalled(now(), took);
   if (const auto since = std::exchange(store_failing_since_, std::nullopt)) {
+    if (!stopping_) set_not_ready("");
     spdlog::info("the store can be written again, after {:.0f} s",
                  std::chrono::duration<double>(clock_.steady() - *since).count());
   }
@@ -202,9 +204,20 @@ void Coordinator::store_failed(const char* reason) {
   const Clock::Steady now = clock_.steady();
   const bool first = !store_failing_since_;
   if (first) store_failing_since_ = now;
+  set_not_ready(reason);
   if (!first && now - store_failing_told_ < kStoreReminder) return;
   store_failing_told_ = now;
   spdlog::error("nothing is announced until it is stored; training goes on: {}", reason);
+}
+
+void Coordinator::set_not_ready(std::string problem) {
+  const std::lock_guard lock(ready_mutex_);
+  not_ready_ = std::move(problem);
+}
+
+std::string Coordinator::not_ready() const {
+  const std::lock_guard lock(ready_mutex_);
+  return not_ready_;
 }
 
 void Coordinator::deliver(Output& output) {

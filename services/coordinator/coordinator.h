@@ -22,6 +22,7 @@
 #include "mdgen/v1/job_service.pb.h"
 #include "mdgen/v1/pool_service.pb.h"
 #include "services/access/caller.h"
+#include "services/coordinator/confinement.h"
 #include "services/coordinator/engine.h"
 #include "services/coordinator/metrics.h"
 
@@ -45,7 +46,7 @@ using ExchangeDone = std::function<void(const ExchangeAnswer&)>;
 
 struct CoordinatorOptions {
   EngineOptions engine;
-  std::vector<std::filesystem::path> run_roots;
+  Roots run_roots;
   std::chrono::milliseconds tick{100};
   bool allow_inject = false;
 };
@@ -94,6 +95,10 @@ class Coordinator {
   bool inject_allowed() const { return options_.allow_inject; }
   // Only for an admin.
   v1::Worker drain_worker(const access::Caller& caller, const std::string& id);
+
+  // Why it cannot take changes at the moment: its store cannot be written, or it stops. Empty: it can. Never
+  // waits for the store.
+  std::string not_ready() const;
 
   // --- clients who look: all throw Error ---
   v1::Job job(const std::string& id_or_name) const;
@@ -151,6 +156,7 @@ class Coordinator {
   void commit(bool all = false);  // stores (all: progress too that is not due yet), then delivers; mutex held
   void try_commit() noexcept;
   void store_failed(const char* reason);
+  void set_not_ready(std::string problem);
   void deliver(Output& output);
   void engine_loop();
   void run(const std::vector<Errand>& errands, bool tick);
@@ -171,6 +177,9 @@ class Coordinator {
 
   std::mutex calls_mutex_;
   std::unordered_map<Ticket, ExchangeDone> waiting_;
+
+  mutable std::mutex ready_mutex_;
+  std::string not_ready_;
 
   mutable std::mutex mutex_;         // never taken while one of the two above is held
   std::condition_variable changed_;  // for callers that wait: jobs or workers have changed

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "core/base/error.h"
+#include "services/coordinator/limits.h"
 
 namespace mdgen::coordinator {
 
@@ -41,6 +42,8 @@ grpc::Status guarded(Body&& body) noexcept {
   try {
     body();
     return grpc::Status::OK;
+  } catch (const TooMany& error) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.what()};
   } catch (const Error& error) {
     return {status_code(error.code()), error.what()};
   } catch (const std::exception& error) {

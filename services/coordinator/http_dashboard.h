@@ -1,13 +1,11 @@
 // The dashboard's files over HTTP. They hold no data, so everybody may have them.
 #pragma once
 
-namespace httplib {
-class Server;
-}
+#include "services/coordinator/http_router.h"
 
 namespace mdgen::coordinator {
 
 // GET / and /dashboard/*.
-void add_dashboard_routes(httplib::Server& server);
+void add_dashboard_pages(HttpRouter& router);
 
 }  // namespace mdgen::coordinator

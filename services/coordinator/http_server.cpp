@@ -2,142 +2,163 @@
 
 #include <httplib.h>
 
-#include <charconv>
-#include <chrono>
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/config/json.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/http_dashboard.h"
+#include "services/coordinator/http_routes.h"
 
 namespace mdgen::coordinator {
 namespace {
 
-constexpr const char* kJson = "application/json";
-constexpr const char* kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
-// How long a silent connection may hold one of the few threads, and with it the server's end.
-constexpr std::chrono::seconds kClientPatience{1};
+constexpr std::size_t kRequestsOfAConnection = 1000;
 
-void reply(httplib::Response& response, int status, const std::string& body) {
-  response.status = status;
-  response.set_content(body + "\n", kJson);
-}
+// A request that is whole, and room for its answer: httplib needs no socket.
+class MemoryStream final : public httplib::Stream {
+ public:
+  MemoryStream(std::string_view input, const std::string& peer) : input_(input), peer_(peer) {}
 
-void reply_error(httplib::Response& response, int status, const std::string& code,
-                 const std::string& message) {
-  reply(response, status, config::Json{{"error", {{"code", code}, {"message", to_utf8(message)}}}}.dump());
-}
-
-int http_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kFailedPrecondition:
-      return 400;
-    case ErrorCode::kPermissionDenied:
-      return 403;
-    case ErrorCode::kNotFound:
-      return 404;
-    case ErrorCode::kUnavailable:
-      return 503;
-    default:
-      return 500;
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* data, std::size_t size) override {
+    const std::size_t taken = std::min(size, input_.size());
+    std::memcpy(data, input_.data(), taken);
+    input_.remove_prefix(taken);
+    return static_cast<ssize_t>(taken);
   }
+  ssize_t write(const char* data, std::size_t size) override {
+    output_.append(data, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    ip = peer_;
+    port = 0;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    ip.clear();
+    port = 0;
+  }
+  socket_t socket() const override { return 0; }
+  std::string take_output() { return std::move(output_); }
+
+ private:
+  std::string_view input_;
+  const std::string& peer_;
+  std::string output_;
+};
+
+// httplib's methods; it takes others for no HTTP at all.
+bool is_known(std::string_view method) {
+  constexpr std::array<std::string_view, 9> kKnown{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                                   "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  return std::find(kKnown.begin(), kKnown.end(), method) != kKnown.end();
 }
 
-template <typename Body>
-httplib::Server::Handler guarded_handler(Body body) {
-  return [body](const httplib::Request& request, httplib::Response& response) {
-    try {
-      reply(response, 200, body(request));
-    } catch (const Error& error) {
-      reply_error(response, http_status(error.code()), error_code_name(error.code()), error.what());
-    } catch (const std::exception& error) {
-      reply_error(response, 500, "Internal", error.what());
-    }
-  };
+// Without httplib; the connection ends with it.
+std::string last_words(const HttpReply& reply) {
+  std::string text = "HTTP/1.1 " + std::to_string(reply.status) + " Refused\r\nConnection: close\r\n";
+  for (const auto& [name, value] : reply.headers) text += name + ": " + value + "\r\n";
+  text += "Content-Type: " + reply.type + "\r\n";
+  return text + "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
 }
 
-v1::ListJobsRequest list_request(const httplib::Request& request) {
-  v1::ListJobsRequest list;
-  list.set_page_token(request.get_param_value("page_token"));
-  if (!request.has_param("page_size")) return list;
-  const std::string text = request.get_param_value("page_size");
-  int size = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
-  if (error != std::errc() || end != text.data() + text.size())
-    throw Error(ErrorCode::kInvalidArgument, "page_size: \"" + text + "\" is not a number");
-  list.set_page_size(size);
-  return list;
-}
-
-void no_reuse_of_ports(int socket) {
-  const int yes = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+void put(const HttpReply& reply, httplib::Response& response) {
+  response.status = reply.status;
+  for (const auto& [name, value] : reply.headers) response.set_header(name, value);
+  if (reply.status != 304) response.set_content(reply.body, reply.type);
 }
 
 }  // namespace
 
-HttpServer::HttpServer(Coordinator& coordinator, const std::string& address)
-    : server_(std::make_unique<httplib::Server>()) {
-  const HostPort wanted = parse_address("http", address);
-  server_->set_socket_options(no_reuse_of_ports);
-  server_->new_task_queue = [] { return new httplib::ThreadPool(8); };  // httplib deletes it
-  server_->set_keep_alive_timeout(kClientPatience.count());
-  server_->set_read_timeout(kClientPatience);
-  server_->set_write_timeout(kClientPatience);
-  route(coordinator);
-  int port = wanted.port;
-  const bool bound = port == 0 ? (port = server_->bind_to_any_port(wanted.host)) > 0
-                               : server_->bind_to_port(wanted.host, port);
-  if (!bound) throw Error(ErrorCode::kUnavailable, "http: cannot listen on " + address);
-  address_ = to_address(wanted.host, port);
-  thread_ = std::thread([this] {
-    server_->listen_after_bind();
-    ended_ = true;
-  });
+// httplib parses requests and writes answers; sockets and threads are the listener's.
+class HttpServer::Application final : public HttpApplication, private httplib::Server {
+ public:
+  explicit Application(const HttpRouter& router) : router_(router) {
+    set_keep_alive_max_count(kRequestsOfAConnection);
+    set_pre_routing_handler([&router](const httplib::Request& request, httplib::Response& response) {
+      put(router.answer(request), response);
+      return HandlerResponse::Handled;
+    });
+    // What httplib itself refuses.
+    set_error_handler([](const httplib::Request&, httplib::Response& response) {
+      if (response.body.empty() && response.status != 304)
+        put(error_reply(response.status, code_of_status(response.status), "the request cannot be understood"),
+            response);
+    });
+  }
+
+  HttpRawAnswer answer(const HttpRawRequest& request) override {
+    const std::string_view bytes = request.bytes;
+    if (const auto method = bytes.substr(0, bytes.find(' ')); !is_known(method))
+      return {last_words(refuse_method(std::string(method), bytes)), true};
+    MemoryStream stream(bytes.substr(0, request.head), request.peer);
+    bool closes = false;
+    bool understood = false;
+    try {
+      understood = process_request(stream, false, closes, [&](httplib::Request& parsed) {
+        parsed.body = bytes.substr(request.head);
+        parsed.ranges.clear();
+        parsed.headers.erase("Expect");  // the listener has dealt with it
+        parsed.headers.erase(kCertificateHeader);
+        if (!request.certificate_name.empty())
+          parsed.headers.emplace(kCertificateHeader, request.certificate_name);
+      });
+    } catch (const std::exception& error) {
+      return {refusal(500, error.what()), true};
+    }
+    return {stream.take_output(), closes || !understood};
+  }
+
+  std::string refusal(int status, const std::string& problem) override {
+    HttpReply reply = error_reply(status, code_of_status(status), problem);
+    add_security_headers(reply);
+    return last_words(reply);
+  }
+
+  bool is_prompt(std::string_view head) const override {
+    return head.starts_with("GET /healthz") || head.starts_with("GET /readyz");
+  }
+
+ private:
+  HttpReply refuse_method(const std::string& method, std::string_view bytes) const {
+    const bool is_token = !method.empty() && std::all_of(method.begin(), method.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '-' || c == '_';
+    });
+    const std::string_view rest = bytes.substr(std::min(bytes.size(), method.size() + 1));
+    httplib::Request request;
+    request.method = method;
+    request.path = rest.substr(0, rest.find_first_of(" ?\r"));
+    if (is_token && request.path.starts_with('/')) return router_.answer(request);
+    HttpReply reply = error_reply(400, code_of_status(400), "this is no HTTP request");
+    add_security_headers(reply);
+    return reply;
+  }
+
+  const HttpRouter& router_;
+};
+
+HttpServer::HttpServer(Frontend& frontend, const std::string& address, HttpListener::Tls tls,
+                       const HttpListenerLimits& limits)
+    : router_(HttpAccess(parse_address("http", address), frontend.gate), frontend.changes, frontend.audit) {
+  bind_job_lookups(router_, frontend);
+  bind_job_changes(router_, frontend);
+  bind_pool(router_, frontend);
+  bind_probes(router_, frontend);
+  bind_access(router_, HttpAccess(parse_address("http", address), frontend.gate));
+  add_dashboard_pages(router_);
+  if (const auto missing = router_.unbound(); !missing.empty())
+    throw Error(ErrorCode::kInternal, "HTTP operations without a handler: " + join(missing, ", "));
+  application_ = std::make_unique<Application>(router_);
+  listener_ = std::make_unique<HttpListener>(*application_, address, limits, std::move(tls));
 }
 
-void HttpServer::route(Coordinator& coordinator) {
-  const std::pair<std::string, httplib::Server::Handler> routes[] = {
-      {"/healthz",
-       guarded_handler([](const httplib::Request&) { return std::string(R"({"status":"SERVING"})"); })},
-      {"/v1/jobs", guarded_handler([&coordinator](const httplib::Request& request) {
-         return config::jobs_json(coordinator.list(list_request(request)));
-       })},
-      {"/v1/jobs/([^/]+)", guarded_handler([&coordinator](const httplib::Request& request) {
-         return config::job_json(coordinator.job(request.matches[1]));
-       })},
-  };
-  for (const auto& [pattern, handler] : routes) server_->Get(pattern, handler);
-  add_dashboard_routes(*server_);
-  server_->Get("/metrics", [&coordinator](const httplib::Request&, httplib::Response& response) {
-    response.set_content(coordinator.metrics(), kPrometheus);
-  });
-  server_->set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
-    if (request.method == "GET" || request.method == "HEAD")
-      return httplib::Server::HandlerResponse::Unhandled;
-    response.set_header("Allow", "GET, HEAD");
-    reply_error(response, 405, "MethodNotAllowed",
-                request.method + " " + request.path + ": only GET is served here");
-    return httplib::Server::HandlerResponse::Handled;
-  });
-  server_->set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-    if (!response.body.empty() || response.status == 304) return;
-    if (response.status == 404)
-      reply_error(response, 404, "NotFound", "there is nothing at " + request.path);
-    else
-      reply_error(response, response.status, "BadRequest", "the request cannot be served");
-  });
-}
+HttpServer::~HttpServer() = default;
 
-HttpServer::~HttpServer() { stop(); }
-
-void HttpServer::stop() {
-  if (!thread_.joinable()) return;
-  while (!server_->is_running() && !ended_) std::this_thread::yield();
-  server_->stop();
-  thread_.join();
-}
+void HttpServer::stop() { listener_->stop(); }
 
 }  // namespace mdgen::coordinator

@@ -1,35 +1,31 @@
-// /healthz, /v1/jobs and /v1/jobs/{id} as JSON, for browsers, curl and probes.
+// The HTTP server: the API as JSON (docs/api.md, docs/openapi.yaml), probes, Prometheus' metrics, pages.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 
-#include "services/coordinator/coordinator.h"
-
-namespace httplib {
-class Server;
-}
+#include "services/coordinator/frontend.h"
+#include "services/coordinator/http_listener.h"
+#include "services/coordinator/http_router.h"
 
 namespace mdgen::coordinator {
 
 class HttpServer {
  public:
   // Listens on `address` (HOST:PORT; port 0: a free one) at once. Throws Error(kUnavailable) naming it.
-  HttpServer(Coordinator& coordinator, const std::string& address);
+  // `tls` null: plain.
+  HttpServer(Frontend& frontend, const std::string& address, HttpListener::Tls tls = nullptr,
+             const HttpListenerLimits& limits = {});
   ~HttpServer();  // stops
 
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return listener_->address(); }
   void stop();
 
  private:
-  void route(Coordinator& coordinator);
-
-  std::unique_ptr<httplib::Server> server_;
-  std::string address_;
-  std::atomic<bool> ended_{false};
-  std::thread thread_;
+  class Application;
+  HttpRouter router_;
+  std::unique_ptr<Application> application_;
+  std::unique_ptr<HttpListener> listener_;
 };
 
 }  // namespace mdgen::coordinator

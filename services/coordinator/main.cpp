@@ -12,6 +12,7 @@
 #include "services/access/server_access.h"
 #include "services/access/token_command.h"
 #include "services/coordinator/address.h"
+#include "services/coordinator/openapi.h"
 #include "services/coordinator/server.h"
 
 namespace {
@@ -104,7 +105,8 @@ int main(int argc, char** argv) {
       "tokens.yaml in the state folder)");
   app.add_option("--tls_client_ca,--tls-client-ca", access.client_ca,
                  "clients and workers must show a certificate of this authority, PEM");
-  app.add_flag("--open_metrics,--open-metrics", options.open_metrics, "GET /metrics needs no token");
+  bool open_metrics = false;
+  app.add_flag("--open_metrics,--open-metrics", open_metrics, "GET /metrics needs no token");
   app.add_flag("--insecure", options.insecure,
                "listen on more than loopback without TLS and tokens: whoever reaches it is admin");
   app.add_flag("--allow_inject,--allow-inject", options.allow_inject,
@@ -123,6 +125,13 @@ int main(int argc, char** argv) {
                  "days after its end that a job is still known; 0: for ever")
       ->capture_default_str()
       ->check(CLI::Range(0, 100'000));
+  app.add_flag_callback(
+      "--openapi",
+      [] {
+        std::fputs(mdgen::coordinator::openapi_yaml().c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print the HTTP API as an OpenAPI document, and end");
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   options.audit_log = options.state_dir / "audit.jsonl";
   options.keep_for = std::chrono::hours(24 * keep_days);
@@ -130,6 +139,7 @@ int main(int argc, char** argv) {
   allow_descriptors();
   try {
     set_access(options, access);
+    if (options.access) options.access->open_metrics = open_metrics;
     return serve(options);
   } catch (const mdgen::Error& error) {
     std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());

@@ -36,11 +36,6 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-bool is_below(const fs::path& folder, const fs::path& root) {
-  const auto [rest, unused] = std::mismatch(root.begin(), root.end(), folder.begin(), folder.end());
-  return rest == root.end() || (std::next(rest) == root.end() && rest->empty());
-}
-
 void check_name(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos)
@@ -54,7 +49,7 @@ void check_name(const std::string& name) {
 
 }  // namespace
 
-FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::path>& roots) {
+FolderFacts inspect_run_folder(const v1::JobSpec& spec, const Roots& roots) {
   check_name(spec.name());
   if (!fs::path(spec.work_dir()).is_absolute())
     throw Error(ErrorCode::kInvalidArgument, "work_dir: \"" + spec.work_dir() + "\" is not an absolute path");
@@ -62,12 +57,8 @@ FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<fs::pa
   std::error_code error;
   facts.folder = fs::weakly_canonical(fs::path(spec.work_dir()) / spec.name(), error);
   if (error) refuse(fs::path(spec.work_dir()) / spec.name(), error.message());
-  const bool allowed = roots.empty() || std::any_of(roots.begin(), roots.end(), [&](const fs::path& root) {
-                         return is_below(facts.folder, fs::weakly_canonical(root));
-                       });
-  if (!allowed)
-    throw Error(ErrorCode::kInvalidArgument, "work_dir: run folder " + facts.folder.string() +
-                                                 " lies outside this coordinator's run roots");
+  check_run_folder(facts.folder, roots);
+  check_paths(spec, roots);
   facts.has_checkpoints = !checkpoint::list(facts.folder / "checkpoints").empty();
   facts.last_generation = checkpoint::last_generation(facts.folder / "checkpoints");
   for (const std::string& name : names_in(facts.folder / "logs"))

@@ -9,6 +9,7 @@
 
 #include "mdgen/v1/job_spec.pb.h"
 #include "mdgen/v1/manifest.pb.h"
+#include "services/coordinator/confinement.h"
 
 namespace mdgen::coordinator {
 
@@ -21,9 +22,9 @@ struct FolderFacts {
   int last_attempt = 0;              // of the logs
 };
 
-// Throws Error(kInvalidArgument) when the name is no plain folder name, or the folder lies outside `roots`
-// (empty: anywhere).
-FolderFacts inspect_run_folder(const v1::JobSpec& spec, const std::vector<std::filesystem::path>& roots);
+// Throws Error(kInvalidArgument) when the name is no plain folder name, or the folder, or another path of the
+// spec, lies outside `roots`.
+FolderFacts inspect_run_folder(const v1::JobSpec& spec, const Roots& roots);
 
 // Creates the folder with its logs folder and writes spec.yaml.
 void prepare_run_folder(const std::filesystem::path& folder, const v1::JobSpec& spec);

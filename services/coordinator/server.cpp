@@ -12,9 +12,12 @@
 #include "core/base/log.h"
 #include "services/access/credentials.h"
 #include "services/access/refresher.h"
+#include "services/access/tls_context.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/coordinator.h"
+#include "services/coordinator/frontend.h"
 #include "services/coordinator/grpc_job_service.h"
+#include "services/coordinator/grpc_pool_service.h"
 #include "services/coordinator/grpc_worker_service.h"
 #include "services/coordinator/http_server.h"
 #include "services/coordinator/step_samples.h"
@@ -46,9 +49,14 @@ class ServerImpl final : public Server {
       : audit_(make_audit(options)),
         gate_(make_gate(options, audit_)),
         coordinator_(make_coordinator(options)),
-        jobs_(*coordinator_),
+        frontend_(*coordinator_, options.limits, clock(), gate_, audit_),
+        jobs_(frontend_),
+        pool_(frontend_),
         workers_(*coordinator_) {
-    if (!options.http.empty()) http_ = std::make_unique<HttpServer>(*coordinator_, options.http);
+    if (!options.http.empty()) {
+      auto tls = gate_ ? access::tls_contexts(gate_) : nullptr;
+      http_ = std::make_unique<HttpServer>(frontend_, options.http, std::move(tls));
+    }
     serve(options);
   }
   ~ServerImpl() override { stop(); }
@@ -80,6 +88,7 @@ class ServerImpl final : public Server {
     grpc_->Wait();
     grpc_.reset();
     if (http_) http_->stop();
+    frontend_.files.stop();
   }
 
  private:
@@ -98,7 +107,7 @@ class ServerImpl final : public Server {
     settings.engine.step_samples = step_samples;
     settings.engine.retention = {options.keep_jobs, options.keep_for};
     settings.allow_inject = options.allow_inject;
-    settings.run_roots = options.run_roots;
+    settings.run_roots = {options.run_roots, options.data_roots};
     return std::make_unique<Coordinator>(
         std::move(settings), std::move(store), epoch, clock(),
         [](const RequestManifest& request, const ParallelProgress& progress) {
@@ -143,10 +152,11 @@ class ServerImpl final : public Server {
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
     builder.RegisterService(&jobs_);
+    builder.RegisterService(&pool_);
     builder.RegisterService(&workers_);
     grpc_ = builder.BuildAndStart();
     if (!grpc_ || port == 0) throw Error(ErrorCode::kUnavailable, "listen: cannot listen on " + listen);
-    for (const char* name : {"mdgen.v1.JobService", "mdgen.v1.WorkerService"})
+    for (const char* name : {"mdgen.v1.JobService", "mdgen.v1.PoolService", "mdgen.v1.WorkerService"})
       grpc_->GetHealthCheckService()->SetServingStatus(name, true);
     grpc_address_ = to_address(wanted.host, port);
     if (gate_) refresher_.emplace([this] { gate_->refresh(); });
@@ -155,7 +165,9 @@ class ServerImpl final : public Server {
   std::shared_ptr<access::AuditLog> audit_;
   std::shared_ptr<access::Gate> gate_;  // null: no access control
   std::unique_ptr<Coordinator> coordinator_;
+  Frontend frontend_;
   GrpcJobService jobs_;
+  GrpcPoolService pool_;
   GrpcWorkerService workers_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<grpc::Server> grpc_;

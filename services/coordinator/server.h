@@ -12,6 +12,7 @@
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/job_spec.pb.h"
 #include "services/access/server_access.h"
+#include "services/coordinator/limits.h"
 
 namespace mdgen::coordinator {
 
@@ -21,7 +22,6 @@ struct ServerOptions {
   // `insecure`.
   std::optional<access::ServerAccess> access;
   bool insecure = false;
-  bool open_metrics = false;                     // GET /metrics needs no token
   std::filesystem::path audit_log;               // who changed what; empty: nobody notes it
   std::string http = "127.0.0.1:0";              // empty: no HTTP
   std::filesystem::path state_dir;               // holds coordinator.db
@@ -34,6 +34,7 @@ struct ServerOptions {
   bool allow_inject = false;                         // fault injection
   int keep_jobs = 1000;                              // of those that have ended; the oldest are forgotten
   std::chrono::hours keep_for{0};                    // after their end; 0: for ever
+  Limits limits;                                     // of clients
 };
 
 // Thread-safe.

@@ -6,12 +6,16 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <future>
 #include <string>
+#include <vector>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "mdgen/v1/job_service.grpc.pb.h"
 #include "services/client/job_api.h"
+#include "services/coordinator/http_api.h"
 #include "services/coordinator/server.h"
 #include "services/worker/coordinator_link.h"
 #include "tests/support/temp_dir.h"
@@ -126,6 +130,104 @@ TEST_F(Door, PlainServer_IsForLoopbackAlone) {
     FAIL() << "it listens";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("needs a certificate and a token"));
+  }
+}
+
+// --- every method, every route, every role ---
+
+// "/mdgen.v1.JobService/GetJob" of every service in proto/ that is served to others.
+std::vector<std::string> methods_of_the_schema() {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(MDGEN_SOURCE_DIR "/proto/mdgen/v1")) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with("_service.proto") || name == "trainer_service.proto") continue;  // over a socketpair
+    const auto* file = google::protobuf::DescriptorPool::generated_pool()->FindFileByName("mdgen/v1/" + name);
+    EXPECT_NE(file, nullptr) << name;
+    for (int i = 0; file != nullptr && i < file->service_count(); ++i)
+      for (int j = 0; j < file->service(i)->method_count(); ++j)
+        paths.push_back("/" + file->service(i)->full_name() + "/" + file->service(i)->method(j)->name());
+  }
+  return paths;
+}
+
+TEST(MethodTable, HasEveryMethodOfTheSchemaAndNoOther) {
+  std::vector<std::string> in_table;
+  for (const GrpcMethod& method : grpc_methods())
+    if (method.path.starts_with("/mdgen.")) in_table.emplace_back(method.path);
+  EXPECT_THAT(in_table, ::testing::UnorderedElementsAreArray(methods_of_the_schema()));
+}
+
+TEST(MethodTable, EveryHttpOperationNeedsWhatItsMethodNeeds) {
+  for (const coordinator::HttpOperation& operation : coordinator::http_operations()) {
+    const HttpRoute route = http_route(operation.method, operation.path);
+    EXPECT_NE(route.path.data(), operation.path.data())  // what is not found is given back
+        << operation.id << " is not in the table: " << operation.path;
+    const std::string name = operation.id == "GetLogs" ? "StreamLogs" : operation.id;
+    for (const GrpcMethod& method : grpc_methods()) {
+      if (!method.path.ends_with("/" + name)) continue;
+      EXPECT_EQ(route.need, method.need) << operation.id;
+      EXPECT_EQ(operation.changes(), method.changes) << operation.id;
+    }
+  }
+}
+
+struct Roles : ::testing::Test {
+  Roles() {
+    change_tokens(folder / "tokens.yaml", [&](TokenTable& table) {
+      for (const Role role : {Role::kViewer, Role::kSubmitter, Role::kAdmin, Role::kWorker})
+        table.add({.name = role_name(role), .role = role, .sha256 = sha256_hex(token_of(role))});
+    });
+    ServerFiles files;
+    files.tokens = folder / "tokens.yaml";
+    coordinator::ServerOptions options;
+    options.http.clear();
+    options.state_dir = folder / "state";
+    options.allow_inject = true;
+    options.audit_log = folder / "audit.jsonl";
+    options.access = open_server_access(files, folder / "state", std::chrono::system_clock::now());
+    certificate = options.access->identity.certificate;
+    server = coordinator::Server::start(options);
+  }
+  static std::string token_of(Role role) {
+    return std::string(40, static_cast<char>('a' + static_cast<int>(role)));
+  }
+
+  grpc::Status call(const std::string& method, Role role) const {
+    grpc::ChannelArguments arguments;
+    const auto credentials =
+        channel_credentials({.trusted = certificate, .token = token_of(role)}, arguments);
+    grpc::GenericStub stub(grpc::CreateCustomChannel(server->grpc_address(), credentials, arguments));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
+    const grpc::Slice empty;
+    const grpc::ByteBuffer nothing(&empty, 1);
+    grpc::ByteBuffer response;
+    std::promise<grpc::Status> ended;
+    stub.UnaryCall(&context, method, {}, &nothing, &response,
+                   [&](grpc::Status status) { ended.set_value(std::move(status)); });
+    return ended.get_future().get();
+  }
+
+  testing::TempDir folder;
+  std::string certificate;
+  std::unique_ptr<coordinator::Server> server;
+};
+
+TEST_F(Roles, EveryMethodAsksForItsRole) {
+  for (const GrpcMethod& method : grpc_methods()) {
+    for (const Role role : {Role::kViewer, Role::kSubmitter, Role::kAdmin, Role::kWorker}) {
+      const bool waits = method.path.ends_with("/Watch") && role != Role::kViewer;  // one of them will do
+      if (waits || (method.path.ends_with("/Exchange") && role == Role::kAdmin)) continue;
+      const grpc::Status status = call(std::string(method.path), role);
+      const bool denied = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+      EXPECT_EQ(denied, !suffices(role, method.need))
+          << method.path << " for " << role_name(role) << ": " << status.error_message();
+      EXPECT_NE(status.error_code(), grpc::StatusCode::UNAUTHENTICATED) << method.path;
+      if (denied) {
+        EXPECT_THAT(status.error_message(),
+                    HasSubstr("needs the role " + std::string(need_text(method.need))));
+      }
+    }
   }
 }
 

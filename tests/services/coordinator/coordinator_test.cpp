@@ -146,6 +146,21 @@ TEST_F(CoordinatorTest, ARepeatedRequestIsNotAnsweredBeforeTheJobIsStored) {
   EXPECT_NO_THROW((void)store->saved_state(id));
 }
 
+TEST_F(CoordinatorTest, IsNotReadyWhileItsStoreCannotBeWritten) {
+  const auto soon = [&](auto&& condition) {
+    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
+    return condition();
+  };
+  EXPECT_EQ(coordinator->not_ready(), "");
+  store->broken = true;
+  EXPECT_THROW(coordinator->submit(access::Caller{}, spec("run"), "request"), Error);
+  EXPECT_TRUE(soon([&] { return coordinator->not_ready() == "disk full"; })) << coordinator->not_ready();
+  store->broken = false;
+  EXPECT_TRUE(soon([&] { return coordinator->not_ready().empty(); })) << coordinator->not_ready();
+  coordinator->stop();
+  EXPECT_EQ(coordinator->not_ready(), "the coordinator stops");
+}
+
 TEST_F(CoordinatorTest, StoresWhatIsNotYetDueWhenItStops) {
   const auto agent = std::make_shared<ObedientAgent>(*coordinator);
   agent->begin(World::identity("i0"));

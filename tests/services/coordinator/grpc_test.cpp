@@ -78,7 +78,7 @@ std::string text_field(int number, const std::string& text) {
 
 TEST_F(ServerTest, HealthAnswersForTheServerAndEachService) {
   const std::string serving{'\x08', '\x01'};
-  for (const char* service : {"", "mdgen.v1.JobService", "mdgen.v1.WorkerService"}) {
+  for (const char* service : {"", "mdgen.v1.JobService", "mdgen.v1.PoolService", "mdgen.v1.WorkerService"}) {
     const Answer answer = call(channel_, "/grpc.health.v1.Health/Check", text_field(1, service));
     EXPECT_TRUE(answer.status.ok()) << service << ": " << answer.status.error_message();
     EXPECT_EQ(answer.bytes, serving) << service;
@@ -90,7 +90,8 @@ TEST_F(ServerTest, HealthAnswersForTheServerAndEachService) {
 TEST_F(ServerTest, ReflectionListsTheServices) {
   const Answer answer =
       call(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", text_field(7, ""));
-  for (const char* service : {"mdgen.v1.JobService", "mdgen.v1.WorkerService", "grpc.health.v1.Health"})
+  for (const char* service : {"mdgen.v1.JobService", "mdgen.v1.PoolService", "mdgen.v1.WorkerService",
+                              "grpc.health.v1.Health"})
     EXPECT_THAT(answer.bytes, HasSubstr(service));
   const Answer file = call(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
                            text_field(4, "mdgen.v1.JobService"));

@@ -57,12 +57,70 @@ TEST(RunFolder, MustBeANameBelowTheRoots) {
   testing::TempDir other;
   for (const char* name : {"", ".", "..", "a/b", "../x"})
     EXPECT_THROW(inspect_run_folder(spec_in(root.path(), name), {}), Error) << name;
-  EXPECT_NO_THROW(inspect_run_folder(spec_in(root.path(), "run"), {other.path(), root.path()}));
-  EXPECT_THROW(inspect_run_folder(spec_in(root.path(), "run"), {other.path()}), Error);
-  EXPECT_THROW(inspect_run_folder(spec_in(root.path().string() + "/x/../..", "run"), {root.path()}), Error);
+  EXPECT_NO_THROW(inspect_run_folder(spec_in(root.path(), "run"), {{other.path(), root.path()}, {}}));
+  EXPECT_THROW(inspect_run_folder(spec_in(root.path(), "run"), {{other.path()}, {}}), Error);
+  EXPECT_THROW(inspect_run_folder(spec_in(root.path().string() + "/x/../..", "run"), {{root.path()}, {}}),
+               Error);
   fs::create_directory_symlink(other.path(), root / "link");
-  EXPECT_THROW(inspect_run_folder(spec_in(root / "link", "run"), {root.path()}), Error);
+  EXPECT_THROW(inspect_run_folder(spec_in(root / "link", "run"), {{root.path()}, {}}), Error);
   EXPECT_THROW(inspect_run_folder(spec_in("relative", "run"), {}), Error);
+}
+
+// The field that is refused; empty: none.
+std::string refused(const v1::JobSpec& spec, const Roots& roots) {
+  try {
+    inspect_run_folder(spec, roots);
+    return "";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
+    const std::string text = error.what();
+    return text.substr(0, text.find(':'));
+  }
+}
+
+TEST(RunFolder, WhatASpecNames_LiesBelowTheRoots_LinksFollowed) {
+  testing::TempDir runs, data, other;
+  const Roots roots{{runs.path()}, {data.path()}};
+  v1::JobSpec good = spec_in(runs.path(), "run");
+  good.mutable_data()->set_data_dir(data / "new/data");
+  good.mutable_data()->set_train_split(data / "train.csv");
+  good.mutable_checkpoint()->set_ckpt(runs / "earlier/checkpoints/step-1");
+  good.mutable_logging()->set_teaching_ipa(runs / "ipa");
+  EXPECT_EQ(refused(good, roots), "");
+
+  fs::create_directory_symlink(other.path(), data / "link");
+  fs::create_directory_symlink(data.path(), data / "inside");
+  const auto with = [&](auto set) {
+    v1::JobSpec spec = good;
+    set(spec);
+    return refused(spec, roots);
+  };
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_data_dir(data / "inside/data"); }), "");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_data_dir(other.path()); }), "data.data_dir");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_data_dir(data / "link/data"); }),
+            "data.data_dir");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_data_dir(data.path().string() + "x"); }),
+            "data.data_dir")
+      << "a root's name at the beginning is not enough";
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_train_split("/etc/passwd"); }),
+            "data.train_split");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_data()->set_val_split(data / "a/../../b"); }),
+            "data.val_split");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_checkpoint()->set_ckpt(other / "x.ckpt"); }),
+            "checkpoint.ckpt");
+  EXPECT_EQ(with([&](auto& spec) { spec.mutable_logging()->set_teaching_ipa(data / "ipa"); }),
+            "logging.teaching_ipa")
+      << "data are for reading";
+}
+
+TEST(RunFolder, ItsFoldersLeadNowhereElse) {
+  testing::TempDir runs, other;
+  const Roots roots{{runs.path()}, {}};
+  fs::create_directories(runs / "run");
+  EXPECT_EQ(refused(spec_in(runs.path(), "run"), roots), "");
+  fs::create_directory_symlink(other.path(), runs / "run/logs");
+  EXPECT_EQ(refused(spec_in(runs.path(), "run"), roots), "work_dir");
+  EXPECT_EQ(refused(spec_in(runs.path(), "run"), {}), "") << "no roots, no bounds";
 }
 
 TEST(RunFolder, GetsTheResolvedSpec) {

@@ -1,21 +1,26 @@
+#include "core/config/yaml_text.h"
+
 #include <yaml-cpp/yaml.h>
 
-#include "services/client/format.h"
+#include <cctype>
 
-namespace mdgen::client {
+namespace mdgen::config {
 namespace {
 
-void emit(YAML::Emitter& out, const config::Json& json) {
+void emit(YAML::Emitter& out, const Json& json) {
   if (json.is_object()) {
     out << YAML::BeginMap;
     for (const auto& [key, value] : json.items()) {
-      out << YAML::Key << key << YAML::Value;
+      out << YAML::Key;
+      // Plain, it would be a number.
+      if (!key.empty() && std::isdigit(static_cast<unsigned char>(key.front())) != 0) out << YAML::DoubleQuoted;
+      out << key << YAML::Value;
       emit(out, value);
     }
     out << YAML::EndMap;
   } else if (json.is_array()) {
     out << YAML::BeginSeq;
-    for (const config::Json& item : json) emit(out, item);
+    for (const Json& item : json) emit(out, item);
     out << YAML::EndSeq;
   } else if (json.is_string()) {
     out << YAML::DoubleQuoted << json.get_ref<const std::string&>();
@@ -28,10 +33,10 @@ void emit(YAML::Emitter& out, const config::Json& json) {
 
 }  // namespace
 
-std::string yaml_text(const config::Json& json) {
+std::string yaml_text(const Json& json) {
   YAML::Emitter out;
   emit(out, json);
   return std::string(out.c_str()) + "\n";
 }
 
-}  // namespace mdgen::client
+}  // namespace mdgen::config
