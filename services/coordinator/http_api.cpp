@@ -29,7 +29,8 @@ std::vector<HttpOperation> job_lookups() {
        .query = {{"state", Kind::kText, "Only jobs in one of these states.", 0, 0, state_names(), true},
                  {"name_prefix", Kind::kText, "Only jobs whose name begins so."},
                  {"owner", Kind::kText, "Only jobs of this owner."},
-                 {"labels", Kind::kText, "team=md,stage: each must be there, with this value if one is given."},
+                 {"labels", Kind::kText,
+                  "team=md,stage: each must be there, with this value if one is given."},
                  {"page_size", Kind::kWhole, "0: 100.", 0, 1000},
                  {"page_token", Kind::kText, "next_page_token of the page before."}},
        .reply = v1::ListJobsResponse::descriptor()},
@@ -59,7 +60,8 @@ std::vector<HttpOperation> job_lookups() {
       {.id = "ListCheckpoints",
        .method = "GET",
        .path = "/v1/jobs/{id}/checkpoints",
-       .summary = "The run folder's checkpoints, the newest first; names and sizes are looked at, no content.",
+       .summary =
+           "The run folder's checkpoints, the newest first; names and sizes are looked at, no content.",
        .reply = v1::ListCheckpointsResponse::descriptor(),
        .errors = {404, 429}},
       {.id = "GetLogs",
@@ -73,6 +75,13 @@ std::vector<HttpOperation> job_lookups() {
                  {"since", Kind::kTime, "When offset is 0: from the first line of this time or later."},
                  {"limit", Kind::kWhole, "Bytes of a piece; default 65536.", 16, 1 << 20}},
        .schema = "LogPiece",
+       .errors = {404, 429}},
+      {.id = "GetSamples",
+       .method = "GET",
+       .path = "/v1/jobs/{id}/samples",
+       .summary = "Trajectories that validations have sampled, the latest first, and one beside the data.",
+       .query = {{"file", Kind::kText, "Of the list, the one to picture; default: the latest."}},
+       .schema = "Samples",
        .errors = {404, 429}},
   };
 }

@@ -75,11 +75,11 @@ HttpReply logs(const HttpRequest& request, Frontend& frontend) {
                      {"X-Ended", ended ? "true" : "false"}};
     return reply;
   }
-  return json_reply(config::Json{{"text", piece ? piece->text() : ""},
-                                 {"next_offset", cursor.offset()},
-                                 {"attempt", cursor.attempt()},
-                                 {"ended", ended}}
-                        .dump());
+  return json_reply(config::Json{
+      {"text", piece ? piece->text() : ""},
+      {"next_offset", cursor.offset()},
+      {"attempt", cursor.attempt()},
+      {"ended", ended}}.dump());
 }
 
 }  // namespace
@@ -98,6 +98,9 @@ void bind_job_lookups(HttpRouter& router, Frontend& frontend) {
   });
   router.bind("ListCheckpoints", [&](const HttpRequest& request) {
     return message_reply(list_checkpoints(frontend.coordinator.job(request.id).run_folder()));
+  });
+  router.bind("GetSamples", [&](const HttpRequest& request) {
+    return json_reply(frontend.pictures.get(frontend.coordinator.job(request.id), request.text("file")));
   });
   router.bind("GetLogs", [&](const HttpRequest& request) { return logs(request, frontend); });
 }

@@ -27,7 +27,8 @@ enum class Direction { kAnswer, kRequest };
 Json reference(const std::string& name) { return {{"$ref", "#/components/schemas/" + name}}; }
 
 std::string schema_name(const Descriptor& message, Direction direction) {
-  return message.name() + (direction == Direction::kRequest && !message.name().ends_with("Request") ? "Input" : "");
+  return message.name() +
+         (direction == Direction::kRequest && !message.name().ends_with("Request") ? "Input" : "");
 }
 
 std::string prefix_of(const EnumDescriptor& type) {
@@ -85,7 +86,9 @@ class Schemas {
     return schema;
   }
 
-  static bool is_spec(const Descriptor& message) { return message.file()->name().ends_with("job_spec.proto"); }
+  static bool is_spec(const Descriptor& message) {
+    return message.file()->name().ends_with("job_spec.proto");
+  }
 
   Json property(const FieldDescriptor& field, Direction direction) {
     Json schema;
@@ -241,17 +244,52 @@ Json operation_json(const HttpOperation& operation, Schemas& schemas) {
   return json;
 }
 
+Json object(Json properties, Json required) {
+  return Json{{"type", "object"},
+              {"properties", std::move(properties)},
+              {"required", std::move(required)},
+              {"additionalProperties", false}};
+}
+
+// What SamplePictures::get makes (sample_pictures.h).
+void add_samples_schemas(Schemas& schemas) {
+  const Json text = {{"type", "string"}};
+  const Json count = {{"type", "integer"}, {"minimum", 0}};
+  const Json number = {{"type", "number"}, {"nullable", true}};
+  const Json rmsf = {{"type", "array"}, {"items", number}, {"nullable", true}};
+  const auto of = [](const std::string& name) { return Json{{"$ref", "#/components/schemas/" + name}}; };
+  const auto or_null = [&](const std::string& name) {
+    return Json{{"nullable", true}, {"allOf", Json::array({of(name)})}};
+  };
+  schemas.add("Ramachandran",
+              object({{"bins", count}, {"counts", {{"type", "array"}, {"items", count}}}, {"total", count}},
+                     {"bins", "counts", "total"}));
+  schemas.add(
+      "SampleData",
+      object({{"source", text}, {"frames", count}, {"ramachandran", of("Ramachandran")}, {"rmsf", rmsf}},
+             {"source", "frames", "ramachandran", "rmsf"}));
+  schemas.add("SamplePicture", object({{"file", text},
+                                       {"frames", count},
+                                       {"residues", count},
+                                       {"ramachandran", of("Ramachandran")},
+                                       {"rmsf", rmsf},
+                                       {"jensen_shannon", number},
+                                       {"note", text},
+                                       {"training", or_null("SampleData")}},
+                                      {"file", "frames", "residues", "ramachandran", "rmsf", "jensen_shannon",
+                                       "note", "training"}));
+  const Json file = object({{"file", text}, {"name", text}, {"epoch", count}}, {"file", "name", "epoch"});
+  schemas.add("Samples", object({{"samples", {{"type", "array"}, {"items", file}}},
+                                 {"picture", or_null("SamplePicture")}},
+                                {"samples", "picture"}));
+}
+
 void add_own_schemas(Schemas& schemas) {
   const Json text = {{"type", "string"}};
-  const auto object = [](Json properties, Json required) {
-    return Json{{"type", "object"},
-                {"properties", std::move(properties)},
-                {"required", std::move(required)},
-                {"additionalProperties", false}};
-  };
   schemas.add("Text", text);
   schemas.add("Health", object({{"status", {{"type", "string"}, {"enum", {"SERVING"}}}}}, {"status"}));
-  schemas.add("Access", object({{"required", {{"type", "boolean"}}}, {"name", text}, {"role", text}}, {"required"}));
+  schemas.add("Access",
+              object({{"required", {{"type", "boolean"}}}, {"name", text}, {"role", text}}, {"required"}));
   schemas.add("Error", object({{"error", object({{"code", text}, {"message", text}}, {"code", "message"})}},
                               {"error"}));
   schemas.add("LogPiece", object({{"text", text},
@@ -259,6 +297,7 @@ void add_own_schemas(Schemas& schemas) {
                                   {"attempt", {{"type", "integer"}, {"minimum", 0}}},
                                   {"ended", {{"type", "boolean"}}}},
                                  {"text", "next_offset", "attempt", "ended"}));
+  add_samples_schemas(schemas);
 }
 
 }  // namespace
@@ -269,15 +308,17 @@ Json openapi() {
   Json paths = Json::object();
   for (const HttpOperation& operation : http_operations()) {
     std::string method = operation.method;
-    std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     paths[operation.path][method] = operation_json(operation, schemas);
   }
   return {{"openapi", "3.0.3"},
           {"info",
            {{"title", "mdgen-coordinator"},
             {"version", "v1"},
-            {"description", "Jobs, workers and the queue of an MDGen training service. Made from the schema; "
-                            "see docs/api.md."}}},
+            {"description",
+             "Jobs, workers and the queue of an MDGen training service. Made from the schema; "
+             "see docs/api.md."}}},
           {"paths", paths},
           {"components",
            {{"schemas", schemas.take()},

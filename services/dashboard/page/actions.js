@@ -16,7 +16,7 @@ class Actions {
   async refresh() {
     try {
       this.access = await api.access();
-      this.refused = false;
+      this.refused = this.access.required && !this.access.role && token.get() !== '';
     } catch (error) {
       this.access = { required: true, role: '' };
       this.refused = error.status === 401;
