@@ -10,6 +10,7 @@
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/limits.h"
 #include "services/coordinator/run_metrics.h"
+#include "services/coordinator/sample_pictures.h"
 #include "services/coordinator/work_pool.h"
 
 namespace mdgen::coordinator {
@@ -29,6 +30,7 @@ struct Frontend {
   const std::shared_ptr<access::AuditLog> audit;  // null: changes are not noted
   const Limits limits;
   RunMetrics metrics;
+  SamplePictures pictures;
   RateLimit changes;
   StreamSlots streams;
   WorkPool files{4, 256};

@@ -26,7 +26,8 @@ inline std::string client_of(const access::Caller& caller) {
 // What the audit log says of a request: CancelJob, of job …, in short.
 inline access::AuditRecord record_of(const google::protobuf::Message& request, access::Caller caller) {
   constexpr std::size_t kLongest = 200;
-  access::AuditRecord record{.caller = std::move(caller)};
+  access::AuditRecord record;
+  record.caller = std::move(caller);
   const std::string suffix = "Request";
   const std::string& type = request.GetDescriptor()->name();
   record.method = type.substr(0, type.size() - suffix.size());

@@ -74,6 +74,13 @@ std::vector<HttpOperation> job_lookups() {
                  {"limit", Kind::kWhole, "Bytes of a piece; default 65536.", 16, 1 << 20}},
        .schema = "LogPiece",
        .errors = {404, 429}},
+      {.id = "GetSamples",
+       .method = "GET",
+       .path = "/v1/jobs/{id}/samples",
+       .summary = "Sampled structures, and one of them compared with the data: angles and fluctuations.",
+       .query = {{"file", Kind::kText, "Of this sample; default: the latest."}},
+       .schema = "Samples",
+       .errors = {404}},
   };
 }
 

@@ -25,10 +25,7 @@ HttpConnection::HttpConnection(int socket, ssl_ctx_st* tls, std::string peer)
 }
 
 HttpConnection::~HttpConnection() {
-  if (ssl_ != nullptr) {
-    ::SSL_shutdown(ssl_);
-    ::SSL_free(ssl_);
-  }
+  ::SSL_free(ssl_);  // null: nothing
   ::close(socket_);
 }
 
@@ -74,6 +71,12 @@ HttpConnection::Progress HttpConnection::transmit() {
   written_ = 0;
   output = {};
   return Progress::kDone;
+}
+
+void HttpConnection::end_output() {
+  if (ssl_ != nullptr) ::SSL_shutdown(ssl_);
+  ::ERR_clear_error();
+  ::shutdown(socket_, SHUT_WR);
 }
 
 std::string HttpConnection::certificate_name() const {

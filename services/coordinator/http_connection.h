@@ -39,6 +39,9 @@ class HttpConnection {
   // Writes `output`. kDone: all of it is on its way.
   Progress transmit();
 
+  // Tells the client that nothing more will come.
+  void end_output();
+
   int socket() const { return socket_; }
   const std::string& peer() const { return peer_; }
   // The subject's common name of the certificate that the client has shown and TLS has verified; else empty.

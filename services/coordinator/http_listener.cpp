@@ -228,7 +228,7 @@ class HttpListener::Loop {
 
   // Closed at once, an answer would be lost to the reset that answers what the client is still sending.
   void leave(std::uint64_t id, HttpConnection& connection) {
-    ::shutdown(connection.socket(), SHUT_WR);
+    connection.end_output();
     enter(connection, Phase::kLeaving);
     watch_phase(id, connection);
     discard(id, connection);

@@ -209,7 +209,10 @@ HttpReply HttpRouter::serve(const HttpOperation& operation, HttpRequest request)
 
 HttpReply HttpRouter::change(const HttpOperation& operation, const HttpRequest& request) const {
   constexpr std::size_t kLongest = 200;
-  access::AuditRecord record{.caller = request.caller, .method = operation.id, .job = request.id};
+  access::AuditRecord record;
+  record.caller = request.caller;
+  record.method = operation.id;
+  record.job = request.id;
   const bool submits = operation.id == "SubmitJob";
   record.request = submits ? "over HTTP" : request.body.dump().substr(0, kLongest);
   return access::carry_out(audit_.get(), std::move(record), [&](access::AuditRecord& noted) {

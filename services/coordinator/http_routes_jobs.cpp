@@ -99,6 +99,9 @@ void bind_job_lookups(HttpRouter& router, Frontend& frontend) {
   router.bind("ListCheckpoints", [&](const HttpRequest& request) {
     return message_reply(list_checkpoints(frontend.coordinator.job(request.id).run_folder()));
   });
+  router.bind("GetSamples", [&](const HttpRequest& request) {
+    return json_reply(frontend.pictures.get(frontend.coordinator.job(request.id), request.text("file")));
+  });
   router.bind("GetLogs", [&](const HttpRequest& request) { return logs(request, frontend); });
 }
 

@@ -252,6 +252,11 @@ void add_own_schemas(Schemas& schemas) {
   schemas.add("Text", text);
   schemas.add("Health", object({{"status", {{"type", "string"}, {"enum", {"SERVING"}}}}}, {"status"}));
   schemas.add("Access", object({{"required", {{"type", "boolean"}}}, {"name", text}, {"role", text}}, {"required"}));
+  const Json whole = {{"type", "integer"}, {"minimum", 0}};
+  const Json sample = object({{"file", text}, {"name", text}, {"epoch", whole}}, {"file", "name", "epoch"});
+  schemas.add("Samples", object({{"samples", {{"type", "array"}, {"items", sample}}},
+                                 {"picture", {{"type", "object"}, {"nullable", true}}}},
+                                {"samples", "picture"}));
   schemas.add("Error", object({{"error", object({{"code", text}, {"message", text}}, {"code", "message"})}},
                               {"error"}));
   schemas.add("LogPiece", object({{"text", text},
