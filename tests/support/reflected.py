@@ -40,6 +40,7 @@ class Reflected:
     def __init__(self, address):
         self.channel = grpc.insecure_channel(address)
         self.pool = descriptor_pool.DescriptorPool()
+        self.known = set()
 
     def _ask(self, number, text):
         request = bytes([number << 3 | 2, len(text)]) + text.encode()
@@ -49,16 +50,30 @@ class Reflected:
     def services(self):
         return {name.decode() for name in _inside(self._ask(7, ""), 6, 1, 1)}
 
+    def health(self, name):
+        """The serving status; its service's file is not among those that gRPC's C++ library tells."""
+        request = bytes([1 << 3 | 2, len(name)]) + name.encode()
+        return self.channel.unary_unary("/grpc.health.v1.Health/Check")(request, timeout=10)[1]
+
     def service(self, name):
         """The service's methods as callables of keyword arguments."""
-        known = set()
+        files = {}
         for text in _inside(self._ask(4, name), 4, 1):
             file = descriptor_pb2.FileDescriptorProto.FromString(text)
-            if file.name not in known:
-                known.add(file.name)
-                self.pool.Add(file) if hasattr(self.pool, "Add") else self.pool.AddSerializedFile(text)
+            files[file.name] = file
+        for file in list(files):
+            self._add(file, files)
         methods = self.pool.FindServiceByName(name).methods
         return {method.name: self._callable(name, method) for method in methods}
+
+    def _add(self, name, files):
+        file = files.pop(name, None)
+        if file is None or name in self.known:
+            return
+        self.known.add(name)
+        for other in file.dependency:
+            self._add(other, files)
+        self.pool.Add(file)
 
     def _callable(self, service, method):
         request = message_factory.GetMessageClass(method.input_type)
