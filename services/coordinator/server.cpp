@@ -13,6 +13,7 @@
 #include "services/access/credentials.h"
 #include "services/access/refresher.h"
 #include "services/coordinator/address.h"
+#include "services/coordinator/admin_socket.h"
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/grpc_job_service.h"
 #include "services/coordinator/grpc_worker_service.h"
@@ -20,6 +21,7 @@
 #include "services/coordinator/step_samples.h"
 #include "services/coordinator/store.h"
 #include "services/coordinator/validator.h"
+#include "services/version/grpc_version.h"
 
 namespace mdgen::coordinator {
 namespace {
@@ -50,6 +52,7 @@ class ServerImpl final : public Server {
         workers_(*coordinator_) {
     if (!options.http.empty()) http_ = std::make_unique<HttpServer>(*coordinator_, options.http);
     serve(options);
+    if (options.admin_socket) admin_ = AdminSocket::serve(*coordinator_, options.state_dir);
   }
   ~ServerImpl() override { stop(); }
 
@@ -74,6 +77,7 @@ class ServerImpl final : public Server {
   void stop() override {
     const std::lock_guard lock(stop_mutex_);
     if (!grpc_) return;
+    admin_.reset();
     grpc_->GetHealthCheckService()->SetServingStatus(false);
     coordinator_->stop();  // before the streams: those that end from now on are no lost workers
     grpc_->Shutdown(std::chrono::system_clock::now() + kStopWait);
@@ -141,6 +145,9 @@ class ServerImpl final : public Server {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(version::tell_version());
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     builder.RegisterService(&jobs_);
     builder.RegisterService(&workers_);
     grpc_ = builder.BuildAndStart();
@@ -158,6 +165,7 @@ class ServerImpl final : public Server {
   GrpcWorkerService workers_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<AdminSocket> admin_;
   std::string grpc_address_;
   std::mutex stop_mutex_;
   std::optional<access::Refresher> refresher_;

@@ -32,6 +32,7 @@ struct ServerOptions {
   std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
   std::chrono::milliseconds grow_interval{60000};    // between changes of a job's workers
   bool allow_inject = false;                         // fault injection
+  bool admin_socket = false;                         // admin_socket.h
 };
 
 // Thread-safe.

@@ -31,6 +31,12 @@ class Store : public JobStore {
   void save(const std::vector<const JobRecord*>& records) override;
   ledger::Records ledger(const std::string& job_id, std::int64_t first_sequence, int limit) override;
   v1::JobManifest manifest(const std::string& job_id) override;
+  std::unique_ptr<StoreCopy> copy(const std::filesystem::path& file) override;
+
+  // Reads everything that has a digest and compares. Throws Error(kDataLoss) naming what is damaged. Returns
+  // every job.
+  std::vector<JobRecord> verify();
+  void raise_epoch(std::int64_t epoch);  // never lowers it
 
  private:
   void save_job(const JobRecord& record);
