@@ -132,3 +132,31 @@ def test_the_containerfiles_steps_run_in_folders(tmp_path):
                          capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "runtime/copied/LICENSE").read_bytes() == (SOURCE / "LICENSE").read_bytes()
+
+
+def needed_libraries():
+    """What the programs and plug-ins link of Debian's."""
+    found = set()
+    for file in [BUILD / "bin" / program for program in PROGRAMS] + sorted((BUILD / "lib").glob("libmdgen_*.so")):
+        listing = subprocess.run(["readelf", "-d", file], capture_output=True, text=True, check=True).stdout
+        found |= set(re.findall(r"NEEDED.*\[(.+)\]", listing))
+    folder = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+    return sorted(name for name in found if (folder / name).exists() and not name.startswith("ld-linux"))
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="no Debian")
+def test_the_runtimes_packages_have_every_library():
+    lines = (SOURCE / "deploy/locks/debian-runtime.txt").read_text().splitlines()
+    packages, wanted = set(), [line for line in lines if line and not line.startswith("#")]
+    while wanted:
+        package = wanted.pop()
+        if package in packages:
+            continue
+        packages.add(package)
+        depends = subprocess.run(["dpkg-query", "-W", "-f=${Depends},${Pre-Depends}", package], capture_output=True,
+                                 text=True).stdout
+        wanted += [re.split(r"[ :(|]", word.strip())[0] for word in depends.split(",") if word.strip()]
+    for library in needed_libraries():
+        owner = subprocess.run(["dpkg", "-S", f"*/{library}"], capture_output=True, text=True).stdout
+        owners = {line.split(":")[0] for line in owner.splitlines()}
+        assert owners & packages, f"{library} is in {owners}, which deploy/locks/debian-runtime.txt does not bring"
