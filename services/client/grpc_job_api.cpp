@@ -2,11 +2,13 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
+#include <cstdio>
 
 #include "core/base/error.h"
 #include "mdgen/v1/job_service.grpc.pb.h"
 #include "services/access/credentials.h"
 #include "services/client/job_api.h"
+#include "services/version/grpc_version.h"
 
 namespace mdgen::client {
 namespace {
@@ -58,7 +60,11 @@ class GrpcJobApi : public JobApi {
     // A cluster's web proxy is not on the way to its coordinator.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetMaxReceiveMessageSize(-1);
-    channel_ = grpc::CreateCustomChannel(address, access::channel_credentials(access, arguments), arguments);
+    std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(version::compare_versions(
+        [](const std::string& advice) { std::fprintf(stderr, "mdgenctl: %s\n", advice.c_str()); }));
+    channel_ = grpc::experimental::CreateCustomChannelWithInterceptors(
+        address, access::channel_credentials(access, arguments), arguments, std::move(interceptors));
     stub_ = v1::JobService::NewStub(channel_);
   }
 

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::chrono::seconds kStoreReminder{60};
 constexpr std::chrono::milliseconds kSlowSave{100};
+constexpr int kSnapshotPages = 256;
+constexpr std::chrono::milliseconds kSnapshotPause{1};  // in which others get the mutex
 
 EngineOptions with_telemetry(EngineOptions options, Telemetry& telemetry) {
   options.telemetry = &telemetry;
@@ -65,6 +67,21 @@ void Coordinator::stop() {
     engine_.save(*store_, now(), true);
   } catch (const std::exception& error) {
     spdlog::error("the last progress is not stored: {}", error.what());
+  }
+}
+
+void Coordinator::snapshot(const std::filesystem::path& file) {
+  std::unique_ptr<StoreCopy> copy;
+  {
+    const Turn turn(*this);
+    commit(true);
+    copy = store_->copy(file);
+  }
+  if (copy == nullptr) throw Error(ErrorCode::kUnimplemented, "this coordinator's store has no file");
+  for (bool done = false; !done; std::this_thread::sleep_for(kSnapshotPause)) {
+    const std::lock_guard lock(mutex_);
+    done = copy->step(kSnapshotPages);
+    if (done) copy.reset();
   }
 }
 

@@ -119,6 +119,10 @@ class Coordinator {
   // In Prometheus' text format (docs/metrics.md). The mutex is held for a copy of the numbers alone.
   std::string metrics();
 
+  // Copies the store as it is, progress included, into a new file. Nobody waits for longer than a piece of
+  // it. Throws Error.
+  void snapshot(const std::filesystem::path& file);
+
   // --- agents ---
   // Returns the worker's id. Throws Error.
   std::string connect(const std::shared_ptr<AgentSink>& sink, const v1::Register& identity);

@@ -3,6 +3,7 @@
 // has stored the changes they follow from. Not thread-safe.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,15 @@ struct Now {
 };
 
 // Where records are kept. Implementations throw Error(kUnavailable) when they cannot.
+// A copy that is being made, piece by piece, while the store is in use; used like the store itself by one
+// thread at a time.
+class StoreCopy {
+ public:
+  virtual ~StoreCopy() = default;
+  // Copies at most so many pages of 4 KiB. True: it is complete and on disk. Throws Error.
+  virtual bool step(int pages) = 0;
+};
+
 class JobStore {
  public:
   virtual ~JobStore() = default;
@@ -49,6 +59,8 @@ class JobStore {
                                            int limit) = 0;
   // Nothing stays of these jobs, in one transaction, durable on return.
   virtual void forget(const std::vector<std::string>& job_ids) = 0;
+  // Begins a copy of the whole store into a new file; the store must outlive it. None: it has no file.
+  virtual std::unique_ptr<StoreCopy> copy(const std::filesystem::path&) { return nullptr; }
 };
 
 struct SendToAgent {

@@ -4,7 +4,9 @@
 #include <mutex>
 #include <utility>
 
+#include "core/base/log.h"
 #include "services/coordinator/grpc_status.h"
+#include "services/version/version.h"
 
 namespace mdgen::coordinator {
 namespace {
@@ -73,7 +75,12 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::AgentMessage, v1::C
     }
     if (!incoming_.has_register_())
       throw Error(ErrorCode::kFailedPrecondition, "the first message of an agent must be `register`");
-    worker_id_ = coordinator_.connect(self_, incoming_.register_());
+    const v1::Register& identity = incoming_.register_();
+    if (const auto reason = version::refuse_worker(version::program_version(), identity.version())) {
+      spdlog::warn("refused a worker on {}: {}", identity.host(), *reason);
+      throw Error(ErrorCode::kFailedPrecondition, *reason);
+    }
+    worker_id_ = coordinator_.connect(self_, identity);
   }
 
   // What is queued is still written: a flush() follows each send().

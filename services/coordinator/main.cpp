@@ -9,10 +9,12 @@
 #include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/service_manager.h"
 #include "services/access/server_access.h"
 #include "services/access/token_command.h"
 #include "services/coordinator/address.h"
 #include "services/coordinator/openapi.h"
+#include "services/coordinator/backup_command.h"
 #include "services/coordinator/server.h"
 
 namespace {
@@ -65,9 +67,11 @@ int serve(const mdgen::coordinator::ServerOptions& options) {
   const auto server = mdgen::coordinator::Server::start(options);
   std::printf("ready grpc=%s http=%s\n", server->grpc_address().c_str(), server->http_address().c_str());
   std::fflush(stdout);
+  mdgen::notify_service_manager("READY=1\nSTATUS=serving at " + server->grpc_address());
   int signal = SIGHUP;
   while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP) server->reload();
   spdlog::info("signal {}: stopping; trainers go on", signal);
+  mdgen::notify_service_manager("STOPPING=1");
   server->stop();
   return 0;
 }
@@ -79,7 +83,9 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "token")
     return mdgen::access::run_token_command(argc - 1, argv + 1);
   mdgen::init_logging("coordinator");
+  if (const auto status = mdgen::coordinator::store_command(argc, argv)) return *status;
   CLI::App app{"Accepts training jobs, gives them to workers, and keeps their records."};
+  app.footer("mdgen-coordinator backup --help, mdgen-coordinator restore --help: the store in one file.");
   mdgen::coordinator::ServerOptions options;
   app.set_version_flag("--version", std::string("mdgen-coordinator ") + MDGEN_VERSION);
   app.add_option("--listen", options.listen, "gRPC address, HOST:PORT; port 0: a free one")
@@ -140,6 +146,7 @@ int main(int argc, char** argv) {
   try {
     set_access(options, access);
     if (options.access) options.access->open_metrics = open_metrics;
+    options.admin_socket = true;
     return serve(options);
   } catch (const mdgen::Error& error) {
     std::fprintf(stderr, "mdgen-coordinator: %s\n", error.what());

@@ -14,6 +14,7 @@
 #include "services/access/refresher.h"
 #include "services/access/tls_context.h"
 #include "services/coordinator/address.h"
+#include "services/coordinator/admin_socket.h"
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/frontend.h"
 #include "services/coordinator/grpc_job_service.h"
@@ -23,6 +24,7 @@
 #include "services/coordinator/step_samples.h"
 #include "services/coordinator/store.h"
 #include "services/coordinator/validator.h"
+#include "services/version/grpc_version.h"
 
 namespace mdgen::coordinator {
 namespace {
@@ -58,6 +60,7 @@ class ServerImpl final : public Server {
       http_ = std::make_unique<HttpServer>(frontend_, options.http, std::move(tls));
     }
     serve(options);
+    if (options.admin_socket) admin_ = AdminSocket::serve(*coordinator_, options.state_dir);
   }
   ~ServerImpl() override { stop(); }
 
@@ -82,6 +85,7 @@ class ServerImpl final : public Server {
   void stop() override {
     const std::lock_guard lock(stop_mutex_);
     if (!grpc_) return;
+    admin_.reset();
     grpc_->GetHealthCheckService()->SetServingStatus(false);
     coordinator_->stop();  // before the streams: those that end from now on are no lost workers
     grpc_->Shutdown(std::chrono::system_clock::now() + kStopWait);
@@ -151,6 +155,9 @@ class ServerImpl final : public Server {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(version::tell_version());
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     builder.RegisterService(&jobs_);
     builder.RegisterService(&pool_);
     builder.RegisterService(&workers_);
@@ -171,6 +178,7 @@ class ServerImpl final : public Server {
   GrpcWorkerService workers_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<AdminSocket> admin_;
   std::string grpc_address_;
   std::mutex stop_mutex_;
   std::optional<access::Refresher> refresher_;

@@ -35,6 +35,7 @@ struct ServerOptions {
   int keep_jobs = 1000;                              // of those that have ended; the oldest are forgotten
   std::chrono::hours keep_for{0};                    // after their end; 0: for ever
   Limits limits;                                     // of clients
+  bool admin_socket = false;                         // admin_socket.h
 };
 
 // Thread-safe.

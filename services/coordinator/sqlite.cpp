@@ -1,8 +1,10 @@
 #include "services/coordinator/sqlite.h"
 
 #include <cstring>
+#include <utility>
 
 #include "core/base/error.h"
+#include "services/access/access.h"
 
 namespace mdgen::coordinator {
 namespace {
@@ -119,6 +121,27 @@ std::string Statement::text() {
   const void* bytes = sqlite3_column_blob(handle_.get(), column);
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
   return bytes == nullptr ? std::string() : std::string(static_cast<const char*>(bytes), size);
+}
+
+DatabaseCopy::DatabaseCopy(Database& source, const std::filesystem::path& file) {
+  access::write_secret(file, "");
+  target_ = std::make_unique<Database>(file);
+  backup_ = sqlite3_backup_init(target_->handle_.get(), "main", source.handle_.get(), "main");
+  if (backup_ == nullptr) target_->fail("copy");
+}
+
+DatabaseCopy::~DatabaseCopy() {
+  if (backup_ != nullptr) sqlite3_backup_finish(backup_);
+}
+
+bool DatabaseCopy::step(int pages) {
+  const int status = sqlite3_backup_step(backup_, pages);
+  if (status == SQLITE_OK) return false;
+  const int ended = sqlite3_backup_finish(std::exchange(backup_, nullptr));
+  if (status != SQLITE_DONE || ended != SQLITE_OK) target_->fail("copy");
+  target_->run("PRAGMA journal_mode=DELETE");
+  target_.reset();
+  return true;
 }
 
 Transaction::Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }

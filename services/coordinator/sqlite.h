@@ -12,6 +12,7 @@
 namespace mdgen::coordinator {
 
 class Statement;
+class DatabaseCopy;
 
 // What to do about a database that cannot be trusted.
 std::string damage_text(const std::filesystem::path& file, const std::string& reason);
@@ -29,6 +30,7 @@ class Database {
 
  private:
   friend class Statement;
+  friend class DatabaseCopy;
   [[noreturn]] void fail(const std::string& what) const;
 
   std::filesystem::path file_;
@@ -55,6 +57,25 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> handle_;
   int bound_ = 0;
   int column_ = 0;
+};
+
+// A copy of a database in use, made piece by piece: between two pieces the source may be read and written
+// through its own handle, and the copy follows. One file when it is done, mode 0600. Not thread-safe together
+// with `source`, which must outlive it. Throws Error likewise.
+class DatabaseCopy {
+ public:
+  // `file` must not exist.
+  DatabaseCopy(Database& source, const std::filesystem::path& file);
+  ~DatabaseCopy();
+  DatabaseCopy(const DatabaseCopy&) = delete;
+  DatabaseCopy& operator=(const DatabaseCopy&) = delete;
+
+  // Copies at most so many pages (-1: all). True: the copy is complete, on disk and closed.
+  bool step(int pages);
+
+ private:
+  std::unique_ptr<Database> target_;
+  sqlite3_backup* backup_ = nullptr;
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolls back when it is destroyed before commit().

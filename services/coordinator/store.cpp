@@ -163,6 +163,34 @@ void Store::load_generation(JobRecord& record) {
   record.generation = std::move(generation);
 }
 
+std::unique_ptr<StoreCopy> Store::copy(const std::filesystem::path& file) {
+  class Copy final : public StoreCopy {
+   public:
+    Copy(Database& database, const std::filesystem::path& target) : copy_(database, target) {}
+    bool step(int pages) override { return copy_.step(pages); }
+
+   private:
+    DatabaseCopy copy_;
+  };
+  return std::make_unique<Copy>(database_, file);
+}
+
+std::vector<JobRecord> Store::verify() {
+  std::vector<JobRecord> records = load();
+  for (const JobRecord& record : records) {
+    manifest(record.id());
+    ledger(record.id(), 0, -1);
+  }
+  return records;
+}
+
+void Store::raise_epoch(std::int64_t epoch) {
+  Statement row = database_.prepare("UPDATE meta SET value = MAX(value, ?) WHERE key = 'epoch'");
+  row.bind(epoch);
+  row.execute();
+  epoch_ = database_.number("SELECT value FROM meta WHERE key = 'epoch'");
+}
+
 void Store::save(const std::vector<const JobRecord*>& records) {
   Transaction transaction(database_);
   for (const JobRecord* record : records) {

@@ -34,6 +34,12 @@ class Store : public JobStore {
   std::vector<v1::JobEvent> events(const std::string& job_id, std::int64_t after_sequence,
                                    int limit) override;
   void forget(const std::vector<std::string>& job_ids) override;
+  std::unique_ptr<StoreCopy> copy(const std::filesystem::path& file) override;
+
+  // Reads everything that has a digest and compares. Throws Error(kDataLoss) naming what is damaged. Returns
+  // every job.
+  std::vector<JobRecord> verify();
+  void raise_epoch(std::int64_t epoch);  // never lowers it
 
  private:
   void save_job(const JobRecord& record);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "services/version/version.h"
 
 namespace mdgen::trainer {
 namespace {
@@ -45,6 +46,7 @@ AgentLink::AgentLink(int descriptor, Options options)
   stream_ = stub_->Run(&context_);
   v1::TrainerMessage hello;
   hello.mutable_hello()->set_pid(::getpid());
+  hello.mutable_hello()->set_version(version::program_version());
   outbox_.push(std::move(hello));
   reader_ = std::thread([this] { read_orders(); });
   writer_ = std::thread([this] { write_messages(); });

@@ -16,6 +16,7 @@
 #include "core/base/error.h"
 #include "core/base/identity.h"
 #include "core/base/log.h"
+#include "services/version/version.h"
 #include "services/worker/agent_core.h"
 #include "services/worker/checkpoint_fault.h"
 #include "services/worker/coordinator_link.h"
@@ -65,6 +66,7 @@ class AgentLoop {
         registration_(describe_host()),
         link_(make_channel(options.coordinator, false, options.access), link_handlers()),
         core_({.coordinator = options.coordinator,
+               .version = version::program_version(),
                .beat_interval = options.beat_interval,
                .connect_timeout = options.connect_timeout,
                .give_up_after = options.give_up_after,
@@ -76,7 +78,7 @@ class AgentLoop {
     registration_.set_local_rank(options.local_rank);
     registration_.set_local_size(options.local_size);
     registration_.set_incarnation(make_uuid());
-    registration_.set_version(options.version);
+    registration_.set_version(version::program_version());
     for (const auto& [key, value] : options.labels) (*registration_.mutable_labels())[key] = value;
   }
 

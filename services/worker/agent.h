@@ -35,8 +35,9 @@ struct AgentOptions {
 // Runs until `stop` is requested, the coordinator dismisses the agent, or it gives up connecting. At the
 // first request the trainer writes a checkpoint and leaves before the agent does; at the second all ends at
 // once. Returns the exit status: 0 after a dismissal or a stop, 1 when the coordinator was never reached or
-// refused the agent. Call from the main thread: trainers are tied to the thread that starts them. Throws
-// Error when the options make no sense (no such trainer, no such device).
+// refused the agent, 78 when its version or its trainer's does not fit. Call from the main thread: trainers
+// are tied to the thread that starts them. Throws Error when the options make no sense (no such trainer, no
+// such device).
 int run_agent(const AgentOptions& options, const StopSignal& stop);
 
 }  // namespace mdgen::worker

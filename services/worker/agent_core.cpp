@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "services/version/version.h"
 #include "services/worker/generation_id.h"
 
 namespace mdgen::worker {
@@ -104,9 +105,10 @@ void AgentCore::on(const LinkDown& event) {
     pending_.reset();
     kill_trainer();
     new_incarnation_ = true;
-  } else if (event.loss == LinkLoss::kRefused && !ever_registered_) {
+  } else if (event.loss == LinkLoss::kRefused || event.loss == LinkLoss::kIncompatible) {
     spdlog::error("the coordinator refuses this agent: {}", event.message);
-    begin_leaving(1, event.message);
+    if (ever_registered_) return;
+    begin_leaving(event.loss == LinkLoss::kRefused ? 1 : version::kExitIncompatible, event.message);
   }
 }
 

@@ -38,6 +38,7 @@ class AgentCore {
  public:
   struct Config {
     std::string coordinator{};  // its address, for messages
+    std::string version{};      // of this program and its trainers; empty: any
     std::chrono::milliseconds beat_interval{1000};
     std::chrono::milliseconds connect_timeout{30000};
     std::chrono::milliseconds give_up_after{0};  // without the coordinator; 0: never
@@ -104,6 +105,7 @@ class AgentCore {
   void order_trainer(const v1::GenerationId& id, v1::AgentOrder order);
   void tell_abandon(const std::string& reason);
   void spawn(const v1::Assignment& assignment);
+  void greet(const v1::TrainerHello& hello);
   void hand_over(const v1::Assignment& assignment);
   void tell_assignment();
   void trainer_left(const v1::LeftReport& report);

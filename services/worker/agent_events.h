@@ -15,10 +15,11 @@ namespace mdgen::worker {
 // --- What the core is told ---
 
 enum class LinkLoss {
-  kUnreachable,  // no coordinator there, or the connection broke
-  kSlotTaken,    // another live agent holds the slot
-  kSuperseded,   // the coordinator has given this incarnation up
-  kRefused,      // trying again cannot help
+  kUnreachable,   // no coordinator there, or the connection broke
+  kSlotTaken,     // another live agent holds the slot
+  kSuperseded,    // the coordinator has given this incarnation up
+  kRefused,       // trying again cannot help
+  kIncompatible,  // likewise, nor starting this program again: its version does not fit
 };
 struct LinkDown {
   LinkLoss loss = LinkLoss::kUnreachable;

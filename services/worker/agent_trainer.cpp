@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "services/version/version.h"
 #include "services/worker/agent_core.h"
 #include "services/worker/generation_id.h"
 
@@ -176,8 +177,7 @@ void AgentCore::on(const TrainerSaid& event) {
   v1::TrainerEvent passed_on;
   switch (event.message.message_case()) {
     case v1::TrainerMessage::kHello:
-      if (!std::exchange(trainer_->greeted, true) && !trainer_->left) tell_assignment();
-      return;
+      return greet(event.message.hello());
     case v1::TrainerMessage::kBeat:
       trainer_->beat.set_phase(event.message.beat().phase());
       trainer_->beat.set_step(event.message.beat().step());
@@ -206,6 +206,18 @@ void AgentCore::on(const TrainerSaid& event) {
       return;
   }
   report(trainer_->assignment, std::move(passed_on));
+}
+
+// A trainer of another release would be told what it does not know, and this agent what it does not: the slot
+// is of no use until both are of one.
+void AgentCore::greet(const v1::TrainerHello& hello) {
+  const auto reason =
+      config_.version.empty() ? std::nullopt : version::refuse_trainer(config_.version, hello.version());
+  if (reason) {
+    spdlog::error("{}", *reason);
+    return begin_leaving(version::kExitIncompatible, *reason);
+  }
+  if (!std::exchange(trainer_->greeted, true) && !trainer_->left) tell_assignment();
 }
 
 void AgentCore::on(const TrainerStreamEnded&) {

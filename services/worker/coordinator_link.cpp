@@ -46,6 +46,8 @@ LinkLoss link_loss(const grpc::Status& status) {
       return LinkLoss::kSlotTaken;
     case grpc::StatusCode::ABORTED:
       return LinkLoss::kSuperseded;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return LinkLoss::kIncompatible;
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:

@@ -19,6 +19,7 @@
 #include "core/base/labels.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/base/service_manager.h"
 #include "launcher/binding.h"
 #include "launcher/environment.h"
 #include "services/access/access.h"
@@ -126,9 +127,10 @@ int main(int argc, char** argv) {
     options.connect_timeout = std::chrono::milliseconds(static_cast<long>(connect_timeout * 1000));
     options.give_up_after = std::chrono::milliseconds(static_cast<long>(give_up_after * 1000));
     options.drain_timeout = std::chrono::milliseconds(static_cast<long>(drain_timeout * 1000));
-    options.ready = [](const std::string& id) {
+    options.ready = [coordinator = options.coordinator](const std::string& id) {
       std::printf("ready worker=%s\n", id.c_str());
       std::fflush(stdout);
+      mdgen::notify_service_manager("READY=1\nSTATUS=worker " + id + " of " + coordinator);
     };
     mdgen::launcher::widen_binding(environment);
     const int status = mdgen::worker::run_agent(options, stop);

@@ -80,6 +80,7 @@ TEST_F(TrainerTest, WholeRun_SaysHelloReportsAndCompletes) {
   const Messages messages = agent.received();
   ASSERT_TRUE(messages.front().has_hello());
   EXPECT_GT(messages.front().hello().pid(), 0);
+  EXPECT_FALSE(messages.front().hello().version().empty());
   EXPECT_EQ(steps_of(messages), 8);
   EXPECT_EQ(finish_of(messages)->outcome(), v1::OUTCOME_COMPLETED);
   EXPECT_EQ(finish_of(messages)->steps_applied(), 8);

@@ -102,6 +102,26 @@ TEST_F(AgentCoreTest, Stop_BeforeHello_ReachesTheTrainerAfterItsAssignment) {
   EXPECT_EQ(tell(TrainerSaid{hello()}), "tell-assignment1 tell-stop");
 }
 
+TEST_F(AgentCoreTest, ATrainerOfAnotherVersion_IsNotUsedAndEndsTheAgent) {
+  core_ = AgentCore{AgentCore::Config{.version = "0.3.0", .boot_time = [this] { return boot_; }}, now_};
+  connect();
+  tell(start(1));
+  v1::TrainerMessage other = hello();
+  other.mutable_hello()->set_version("0.2.9");
+  EXPECT_EQ(tell(TrainerSaid{other}), "goodbye kill");
+  const auto actions = core_.handle(TrainerExited{killed()}, now_);
+  EXPECT_EQ(std::get<Leave>(actions.back()).status, 78);
+}
+
+TEST_F(AgentCoreTest, ATrainerOfTheSameVersion_GetsItsAssignment) {
+  core_ = AgentCore{AgentCore::Config{.version = "0.3.0", .boot_time = [this] { return boot_; }}, now_};
+  connect();
+  tell(start(1));
+  v1::TrainerMessage same = hello();
+  same.mutable_hello()->set_version("0.3.0");
+  EXPECT_EQ(tell(TrainerSaid{same}), "tell-assignment1");
+}
+
 TEST_F(AgentCoreTest, Stop_OfAnotherGeneration_IsIgnored) {
   tick(0ms);
   welcome();

@@ -341,6 +341,13 @@ TEST_F(AgentTest, Refused_LeavesWithOne) {
   EXPECT_EQ(agent.left(), 1);
 }
 
+TEST_F(AgentTest, OfAVersionThatDoesNotFit_LeavesWithTheStatusThatEndsRestarts) {
+  coordinator_.refuse_next(
+      {grpc::StatusCode::FAILED_PRECONDITION, "mdgen-worker 0.1.0 does not work with …"});
+  RunningAgent agent(coordinator_);
+  EXPECT_EQ(agent.left(), 78);
+}
+
 TEST_F(AgentTest, Shutdown_LeavesWithZeroAndKillsTheTrainer) {
   RunningAgent agent(coordinator_);
   coordinator_.await_register();

@@ -46,6 +46,7 @@ class Trainer {
     stream_ = stub_->Run(&context_);
     v1::TrainerMessage hello;
     hello.mutable_hello()->set_pid(::getpid());
+    hello.mutable_hello()->set_version(MDGEN_VERSION);
     stream_->Write(hello);
   }
 
