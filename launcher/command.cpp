@@ -34,6 +34,15 @@ void set_workers(v1::JobSpec& spec, int slots) {
   if (!workers.has_min()) workers.set_min(workers.max());
 }
 
+// A run of one command has its own workers, without labels, and no other jobs.
+void refuse_pool_fields(const v1::JobSpec& spec) {
+  if (!spec.workers().selector().empty())
+    refuse("workers.selector = " + spec.workers().selector() +
+           " is for a standing coordinator, whose workers have labels");
+  if (!spec.after().empty())
+    refuse("after = " + spec.after() + " is for a standing coordinator, which knows other jobs");
+}
+
 }  // namespace
 
 SpecArguments split_spec_arguments(std::span<const std::string> words) {
@@ -69,6 +78,7 @@ config::Resolved resolve_spec(const SpecArguments& arguments, int slots, const s
   config::apply_flags(spec, arguments.flags);
   for (const std::string& assignment : arguments.assignments) config::apply_assignment(spec, assignment);
   set_workers(spec, slots);
+  refuse_pool_fields(spec);
   return config::resolve(std::move(spec), base);
 }
 

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "core/base/error.h"
+#include "core/base/labels.h"
 #include "core/base/restart_kinds.h"
 #include "core/base/text.h"
 #include "core/config/combinations.h"
@@ -99,6 +101,33 @@ void check_name(const JobSpec& spec, Findings& findings) {
   }
 }
 
+void check_labels(const JobSpec& spec, Findings& findings) {
+  const std::pair<const char*, const std::string*> fields[] = {
+      {"labels", &spec.labels()}, {"workers.selector", &spec.workers().selector()}};
+  for (const auto& [name, text] : fields) {
+    try {
+      parse_labels(name, *text);
+    } catch (const Error& error) {
+      findings.wrong.push_back(error.what());
+    }
+  }
+}
+
+void check_after(const JobSpec& spec, Findings& findings) {
+  if (trim(spec.after()).empty()) return;
+  std::set<std::string> seen;
+  for (const std::string& part : split(spec.after(), ',')) {
+    const std::string job(trim(part));
+    if (job.empty()) {
+      findings.wrong.push_back(
+          "after = \"" + spec.after() +
+          "\" has an empty word; right is a list of jobs, ids or names, such as prep,pilot");
+    } else if (!seen.insert(job).second) {
+      findings.wrong.push_back("after names " + job + " twice");
+    }
+  }
+}
+
 void check_sizes(const JobSpec& spec, Findings& findings) {
   const v1::WorkerRange& workers = spec.workers();
   if (workers.max() < workers.min()) {
@@ -147,6 +176,8 @@ void check(const JobSpec& resolved) {
   for (const Field& field : Schema::get().fields()) check_field(resolved, field, findings);
   check_name(resolved, findings);
   check_restart_on(resolved, findings);
+  check_labels(resolved, findings);
+  check_after(resolved, findings);
   check_sizes(resolved, findings);
   check_loop(resolved, findings);
   check_suffix(resolved, findings);

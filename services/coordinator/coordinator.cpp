@@ -229,6 +229,8 @@ void Coordinator::deliver(Output& output) {
                  news->transition.reason(), news->transition.message());
   } else if (const auto* warned = std::get_if<Warned>(&output)) {
     spdlog::warn("job {}: {}", warned->job_id, warned->message);
+  } else if (const auto* gone = std::get_if<JobForgotten>(&output)) {
+    spdlog::info("job {} ({}) is forgotten: {}; its run folder stays", gone->job_id, gone->name, gone->why);
   }
 }
 

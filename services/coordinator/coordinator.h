@@ -100,7 +100,8 @@ class Coordinator {
   // What WatchJob sends: the job when it is not what it was at `seen` (0: at no time yet). Never blocks.
   Watched watch(const std::string& id_or_name, std::uint64_t seen) const;
   v1::ListJobsResponse list(const v1::ListJobsRequest& request) const;
-  v1::ListEventsResponse events(const v1::ListEventsRequest& request) const;
+  // Stores what is not yet stored.
+  v1::ListEventsResponse events(const v1::ListEventsRequest& request);
   v1::ListWorkersResponse workers() const;
   v1::GetQueueResponse queue() const;
   std::optional<v1::Job> wait(const std::string& id, std::chrono::milliseconds timeout);
@@ -133,6 +134,7 @@ class Coordinator {
   Now now() const { return {clock_.steady(), clock_.wall()}; }
   using Errand = std::function<void()>;
 
+  const v1::Job* answered_before(const access::Caller& caller, const std::string& request_id);
   void post(Errand errand);
   void take(const std::string& worker_id, const v1::AgentMessage& message);
   void acknowledge();

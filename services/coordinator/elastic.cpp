@@ -31,10 +31,19 @@ std::vector<Change> grow(const std::vector<Holding>& holdings, int free) {
   return changes;
 }
 
+// Workers that the head of the queue could use.
+int of_use(const Holding& holding) { return holding.fits < 0 ? holding.workers : holding.fits; }
+
+// Which of its workers a job gives back is not known before: what it has above its minimum counts only where
+// all of them would do.
+int surplus_of(const Holding& holding) {
+  return of_use(holding) < holding.workers ? 0 : std::max(0, holding.workers - holding.min);
+}
+
 std::vector<Change> reclaim(const std::vector<const Holding*>& givers, int missing) {
   std::vector<Change> changes;
   for (const Holding* giver : givers) {
-    const int given = std::min(missing, giver->workers - giver->min);
+    const int given = std::min(missing, surplus_of(*giver));
     if (given <= 0) continue;
     changes.emplace_back(Shrink{giver->job_id, giver->workers - given});
     missing -= given;
@@ -47,24 +56,25 @@ std::vector<const Holding*> victims(const std::vector<const Holding*>& givers, c
                                     int missing) {
   std::vector<const Holding*> chosen;
   int surplus_of_others = 0;
-  for (const Holding* giver : givers) surplus_of_others += std::max(0, giver->workers - giver->min);
+  for (const Holding* giver : givers) surplus_of_others += surplus_of(*giver);
   int gained = 0;
   const auto total = [&] { return gained + surplus_of_others; };
   for (const Holding* giver : givers) {
     if (giver->priority >= head.priority || total() >= missing) break;
+    if (of_use(*giver) == 0) continue;
     chosen.push_back(giver);
-    gained += giver->workers;
-    surplus_of_others -= std::max(0, giver->workers - giver->min);
+    gained += of_use(*giver);
+    surplus_of_others -= surplus_of(*giver);
   }
   if (total() < missing) return {};
   for (auto victim = chosen.rbegin(); victim != chosen.rend();) {
-    const int only_min = (*victim)->workers - std::max(0, (*victim)->workers - (*victim)->min);
+    const int only_min = of_use(**victim) - surplus_of(**victim);
     if (total() - only_min < missing) {
       ++victim;
       continue;
     }
-    gained -= (*victim)->workers;
-    surplus_of_others += (*victim)->workers - only_min;
+    gained -= of_use(**victim);
+    surplus_of_others += surplus_of(**victim);
     victim = std::make_reverse_iterator(chosen.erase(std::next(victim).base()));
   }
   return chosen;
@@ -79,19 +89,20 @@ std::vector<Change> rebalance(const std::vector<Holding>& holdings, const std::v
   if (head == queue.end()) return grow(holdings, size.free);
 
   int coming = 0;
-  for (const Holding& holding : holdings) coming += holding.gives_back;
-  int missing = head->min - size.free - coming;
+  for (const Holding& holding : holdings)
+    coming += holding.fits < 0 ? holding.gives_back : std::min(holding.gives_back, holding.fits);
+  int missing = head->min - (size.free - head->refused_free) - coming;
   if (missing <= 0) return {};
   std::vector<const Holding*> list = givers(holdings);
   std::vector<Change> changes;
   int surplus = 0;
-  for (const Holding* giver : list) surplus += std::max(0, giver->workers - giver->min);
+  for (const Holding* giver : list) surplus += surplus_of(*giver);
   if (surplus < missing) {
     const std::vector<const Holding*> chosen = victims(list, *head, missing);
     if (chosen.empty()) return {};
     for (const Holding* victim : chosen) {
       changes.emplace_back(Preempt{victim->job_id, head->job_id});
-      missing -= victim->workers;
+      missing -= of_use(*victim);
       std::erase(list, victim);
     }
   }

@@ -23,6 +23,7 @@ struct Holding {
   bool rested = false;  // its last change is long enough ago for it to grow
   int gives_back = 0;   // workers that it is about to free
   int useless = 0;      // free workers that it cannot use
+  int fits = -1;        // of its workers, those that the head of the queue could use; -1: all
 };
 
 struct Grow {

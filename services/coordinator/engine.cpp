@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/base/identity.h"
 #include "services/coordinator/job_state.h"
 #include "services/coordinator/timestamps.h"
 
@@ -18,6 +17,8 @@ Engine::Engine(EngineOptions options, std::int64_t epoch, std::vector<JobRecord>
   for (JobRecord& stored : records) {
     auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>(std::move(stored)));
     by_id_[record.id()] = &record;
+    last_ordinal_ = std::max(last_ordinal_, record.ordinal);
+    if (record.job.attempt() == 0) record.job.set_attempt(1);  // of an older version
     if (!record.request_id.empty()) by_request_[record.request_id] = &record;
     if (!is_final(record.state())) restore(record, now);
   }
@@ -49,6 +50,9 @@ std::optional<Departure> departure_of(const std::string& reason) {
 }  // namespace
 
 void Engine::restore(JobRecord& record, Now now) {
+  if (record.job.has_deadline())
+    record.expires_at = now.steady + (to_wall(record.job.deadline()) - now.wall);
+  record.selector = parse_labels("workers.selector", record.job.spec().workers().selector());
   if (record.desired.goal != Desired::Goal::kRun) record.desired.deadline = now.steady + record.desired.grace;
   record.run.restore(record.job);
   record.measured = measured_before(record.job.timeouts(), world_size(record), timeout_scale(record));
@@ -89,93 +93,14 @@ void Engine::restore(JobRecord& record, Now now) {
   }
 }
 
-const v1::Job* Engine::find_request(const std::string& request_id) const {
-  const auto found = by_request_.find(request_id);
-  return request_id.empty() || found == by_request_.end() ? nullptr : &found->second->job;
-}
-
-void Engine::check_folder(const v1::JobSpec& spec, const FolderFacts& facts) const {
-  const std::string folder = facts.folder.string();
-  const JobRecord* owner = nullptr;
-  for (const auto& other : jobs_) {
-    if (other->job.run_folder() != folder) continue;
-    if (!is_final(other->state()))
-      throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + other->id() +
-                                                 ", which is " + state_name(other->state()) +
-                                                 ": choose another name");
-    owner = other.get();
-  }
-  const std::string& resume = spec.resume();
-  if (resume == "require" && !facts.has_checkpoints)
-    throw Error(ErrorCode::kFailedPrecondition,
-                "resume: require, but run folder " + folder + " holds no checkpoint");
-  if (resume == "fresh" && facts.used)
-    throw Error(ErrorCode::kAlreadyExists,
-                "resume: fresh, but run folder " + folder + " is used already" +
-                    (owner == nullptr ? std::string() : " (by job " + owner->id() + ")") +
-                    ": choose another name");
-  const bool validates = spec.loop().validate();  // nothing of the earlier job is touched
-  if (resume == "auto" && !validates && owner != nullptr && facts.has_checkpoints)
-    throw Error(ErrorCode::kAlreadyExists, "run folder " + folder + " belongs to job " + owner->id() +
-                                               ", which is " + state_name(owner->state()) +
-                                               ": choose another name, or continue it with resume: require");
-}
-
-const v1::Job& Engine::submit(Now now, const v1::JobSpec& spec, const std::string& request_id,
-                              const FolderFacts& facts) {
-  if (const v1::Job* earlier = find_request(request_id)) return *earlier;
-  check_folder(spec, facts);
-  auto& record = *jobs_.emplace_back(std::make_unique<JobRecord>());
-  v1::Job& job = record.job;
-  do {
-    job.set_id(make_short_id());
-  } while (by_id_.contains(job.id()));
-  job.set_name(spec.name());
-  job.set_run_folder(facts.folder.string());
-  *job.mutable_spec() = spec;
-  job.set_priority(spec.priority());
-  *job.mutable_created_at() = to_timestamp(now.wall);
-  record.request_id = request_id;
-  record.last_generation = facts.last_generation;
-  record.earlier_attempts = facts.last_attempt;
-  by_id_[job.id()] = &record;
-  if (!request_id.empty()) by_request_[request_id] = &record;
-  apply(now, record, ChangeState{v1::JOB_STATE_VALIDATING, "Submitted", "the data set is being examined"});
-  telemetry().submitted();
-  settle(now);
-  return job;
-}
-
-const JobRecord& Engine::job(const std::string& id_or_name) const {
-  if (const auto found = by_id_.find(id_or_name); found != by_id_.end()) return *found->second;
-  const JobRecord* named = nullptr;
-  std::string ids;
-  int count = 0;
-  for (const auto& record : jobs_) {
-    if (record->job.name() != id_or_name) continue;
-    named = record.get();
-    ids += (count++ == 0 ? "" : ", ") + record->id();
-  }
-  if (count == 0) throw Error(ErrorCode::kNotFound, "there is no job " + id_or_name);
-  if (count > 1)
-    throw Error(ErrorCode::kFailedPrecondition,
-                std::to_string(count) + " jobs are named " + id_or_name + ": use one of the ids " + ids);
-  return *named;
-}
-
-std::vector<const JobRecord*> Engine::jobs() const {
-  std::vector<const JobRecord*> list;
-  for (const auto& record : jobs_) list.push_back(record.get());
-  return list;
-}
-
 void Engine::validated(Now now, const std::string& job_id, Validated result) {
-  JobRecord& record = this->record(job_id);
-  if (record.state() != v1::JOB_STATE_VALIDATING) return;
+  JobRecord* const found = find_record(job_id);
+  if (found == nullptr || found->state() != v1::JOB_STATE_VALIDATING) return;
+  JobRecord& record = *found;
   record.job.set_total_steps(result.total_steps);
   record.job.set_total_epochs(result.total_epochs);
   record.job.set_manifest_digest(result.manifest.digest());
-  for (std::string& warning : result.warnings) add_warning(record.job, std::move(warning));
+  for (const std::string& warning : result.warnings) warn(now, record, warning);
   record.manifest = std::move(result.manifest);
   record.plan_digest = std::move(result.plan_digest);
   record.manifest_unsaved = true;
@@ -188,20 +113,26 @@ void Engine::validated(Now now, const std::string& job_id, Validated result) {
 
 void Engine::validation_failed(Now now, const std::string& job_id, const std::string& reason,
                                const std::string& message) {
-  JobRecord& record = this->record(job_id);
-  if (record.state() != v1::JOB_STATE_VALIDATING) return;
-  apply(now, record, ChangeState{v1::JOB_STATE_FAILED, reason, message});
+  JobRecord* const record = find_record(job_id);
+  if (record == nullptr || record->state() != v1::JOB_STATE_VALIDATING) return;
+  apply(now, *record, ChangeState{v1::JOB_STATE_FAILED, reason, message});
   settle(now);
 }
 
 void Engine::save(JobStore& store, Now now, bool all) {
+  if (!to_forget_.empty()) {
+    store_fails_ = true;
+    store.forget(to_forget_);
+    store_fails_ = false;
+    to_forget_.clear();
+  }
   std::vector<const JobRecord*> dirty;
   bool due = all || !saved_at_ || now.steady - *saved_at_ >= options_.save_interval;
   for (const auto& record : jobs_) {
     const bool state = record->unsaved == JobRecord::Unsaved::kState || record->generation_unsaved ||
                        record->manifest_unsaved;
-    const bool progress =
-        record->unsaved != JobRecord::Unsaved::kNothing || !record->ledger.pending().empty();
+    const bool progress = record->unsaved != JobRecord::Unsaved::kNothing ||
+                          !record->ledger.pending().empty() || !record->events.pending().empty();
     if (!state && !progress) continue;
     dirty.push_back(record.get());
     due |= state || record->ledger.unsaved_steps() >= options_.unsaved_steps;
@@ -217,6 +148,7 @@ void Engine::save(JobStore& store, Now now, bool all) {
     record.unsaved = JobRecord::Unsaved::kNothing;
     record.generation_unsaved = record.manifest_unsaved = false;
     record.ledger.clear_pending();
+    record.events.clear_pending();
   }
 }
 
@@ -237,6 +169,11 @@ JobRecord& Engine::record(const std::string& id) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) throw Error(ErrorCode::kNotFound, "there is no job " + id);
   return *found->second;
+}
+
+const JobRecord* Engine::find(const std::string& id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
 }
 
 JobRecord* Engine::live_record(const v1::GenerationId& id) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/labels.h"
 #include "services/coordinator/engine.h"
 #include "services/coordinator/job_state.h"
 
@@ -10,9 +11,8 @@ namespace {
 
 constexpr int kMostWorkers = 4096;
 
-[[noreturn]] void refuse(const JobRecord& record, const std::string& why) {
-  throw Error(ErrorCode::kFailedPrecondition,
-              "job " + record.id() + " is " + state_name(record.state()) + ": " + why);
+std::string grace_text(std::chrono::seconds grace) {
+  return grace.count() == 0 ? "at once" : "within " + std::to_string(grace.count()) + " s";
 }
 
 // Counted in batches of each of workers.max workers: with another number they would be other steps.
@@ -43,60 +43,66 @@ v1::WorkerRange checked_range(const JobRecord& record, const v1::WorkerRange& wa
 
 }  // namespace
 
-const v1::Job& Engine::cancel(Now now, const std::string& id, std::chrono::seconds grace) {
+const v1::Job& Engine::cancel(Now now, const std::string& id, std::chrono::seconds grace,
+                              const std::string& actor) {
   JobRecord& record = this->record(job(id).id());
-  if (is_final(record.state())) check_transition(record.id(), record.state(), v1::JOB_STATE_CANCELLING);
+  check_request(record.id(), record.state(), Request::kCancel);
   const Clock::Steady deadline = now.steady + grace;
   if (!record.cancelling() || deadline < record.desired.deadline) {
-    record.desired = {Desired::Goal::kCancel, grace, deadline};
+    const auto goal = record.expiring() ? Desired::Goal::kExpire : Desired::Goal::kCancel;
+    record.desired = {goal, grace, deadline};
     record.mark(JobRecord::Unsaved::kState);
   }
+  note(now, record, "Change", "CancelRequested", grace_text(grace), actor);
   settle(now);
   return record.job;
 }
 
-const v1::Job& Engine::pause(Now now, const std::string& id, std::chrono::seconds grace) {
+const v1::Job& Engine::pause(Now now, const std::string& id, std::chrono::seconds grace,
+                             const std::string& actor) {
   JobRecord& record = this->record(job(id).id());
-  switch (record.state()) {
-    case v1::JOB_STATE_QUEUED:
-    case v1::JOB_STATE_STARTING:
-    case v1::JOB_STATE_RUNNING:
-    case v1::JOB_STATE_RECOVERING:
-      record.desired = {Desired::Goal::kPause, grace, std::nullopt};
-      break;
-    case v1::JOB_STATE_PAUSING:
-      record.desired.deadline =
-          std::min(record.desired.deadline.value_or(Clock::Steady::max()), now.steady + grace);
-      break;
-    default:
-      refuse(record, "it cannot be paused");
+  check_request(record.id(), record.state(), Request::kPause);
+  if (record.state() == v1::JOB_STATE_PAUSING) {
+    record.desired.deadline =
+        std::min(record.desired.deadline.value_or(Clock::Steady::max()), now.steady + grace);
+  } else {
+    record.desired = {Desired::Goal::kPause, grace, std::nullopt};
   }
   record.mark(JobRecord::Unsaved::kState);
+  note(now, record, "Change", "PauseRequested", grace_text(grace), actor);
   settle(now);
   return record.job;
 }
 
-const v1::Job& Engine::resume(Now now, const std::string& id, const v1::WorkerRange* workers) {
+const v1::Job& Engine::resume(Now now, const std::string& id, const v1::WorkerRange* workers,
+                              const std::string& actor) {
   JobRecord& record = this->record(job(id).id());
-  if (record.state() != v1::JOB_STATE_PAUSED) refuse(record, "only a paused job can be resumed");
-  if (workers != nullptr) *record.job.mutable_spec()->mutable_workers() = checked_range(record, *workers);
+  check_request(record.id(), record.state(), Request::kResume);
+  if (workers != nullptr) {
+    const v1::WorkerRange range = checked_range(record, *workers);
+    record.selector = parse_labels("workers.selector", range.selector());
+    *record.job.mutable_spec()->mutable_workers() = range;
+  }
   record.desired = {};
   record.mark(JobRecord::Unsaved::kState);
+  note(now, record, "Change", "ResumeRequested",
+       workers == nullptr ? "as before" : "with another range of workers", actor);
   settle(now);
   return record.job;
 }
 
-Injected Engine::inject(const std::string& id, int rank, const v1::Fault& fault) {
+Injected Engine::inject(Now now, const std::string& id, int rank, const v1::Fault& fault,
+                        const std::string& actor) {
   JobRecord& record = this->record(job(id).id());
   if (fault.kind() == v1::FAULT_KIND_UNSPECIFIED || !v1::FaultKind_IsValid(fault.kind()))
     throw Error(ErrorCode::kInvalidArgument,
                 "fault.kind: must be kill, hang, slow, corrupt-checkpoint or partition");
-  if (!record.has_open_generation()) refuse(record, "it has no trainers to harm");
-  Member* member = record.generation->member(rank);
+  check_request(record.id(), record.state(), Request::kInject);
+  Member* member = record.has_open_generation() ? record.generation->member(rank) : nullptr;
   if (member == nullptr || member->out())
-    refuse(record, "generation " + std::to_string(record.generation->number) + " of " +
-                       std::to_string(record.generation->members.size()) + " workers has no rank " +
-                       std::to_string(rank) + (member == nullptr ? "" : " any more"));
+    throw Error(ErrorCode::kFailedPrecondition, "job " + record.id() + " is " + state_name(record.state()) +
+                                                    " and has no rank " + std::to_string(rank) +
+                                                    (member == nullptr ? "" : " any more"));
   member->injected = true;
   v1::CoordinatorMessage message;
   v1::InjectOrder& order = *message.mutable_inject();
@@ -104,6 +110,8 @@ Injected Engine::inject(const std::string& id, int rank, const v1::Fault& fault)
   order.set_rank(rank);
   *order.mutable_fault() = fault;
   send(member->worker_id, std::move(message));
+  note(now, record, "Change", "FaultInjected",
+       v1::FaultKind_Name(fault.kind()) + " into rank " + std::to_string(rank), actor);
   return {member->worker_id, record.generation->number};
 }
 

@@ -29,6 +29,14 @@ std::vector<int> all_ranks(const Generation& generation) {
   return ranks;
 }
 
+// Its workers that the head of the queue could use.
+int fitting(const JobRecord& record, const Want& head) {
+  const auto& members = record.generation->members;
+  return static_cast<int>(std::count_if(members.begin(), members.end(), [&](const Member& member) {
+    return !member.over() && !head.refused.contains(member.worker_id);
+  }));
+}
+
 }  // namespace
 
 Holding Engine::holding(const JobRecord& record, Now now) const {
@@ -41,7 +49,7 @@ Holding Engine::holding(const JobRecord& record, Now now) const {
   holding.min = record.job.spec().workers().min();
   holding.max = record.job.spec().workers().max();
   holding.steady = steady(record, now.steady);
-  holding.useless = refused_free(record);
+  holding.useless = useless_free(record);
   holding.rested = now.steady - record.resized_at >= options_.grow_interval;
   if (leaves(record)) {
     holding.gives_back = holding.workers;
@@ -52,9 +60,12 @@ Holding Engine::holding(const JobRecord& record, Now now) const {
 }
 
 // Free workers that this job cannot use.
-int Engine::refused_free(const JobRecord& record) const {
-  return static_cast<int>(std::count_if(record.refused.begin(), record.refused.end(),
-                                        [&](const std::string& id) { return registry_.is_free(id); }));
+int Engine::useless_free(const JobRecord& record) const {
+  if (record.refused.empty() && record.selector.empty()) return 0;
+  const auto all = registry_.all();
+  return static_cast<int>(std::count_if(all.begin(), all.end(), [&](const Worker* worker) {
+    return registry_.is_free(worker->id) && !can_use(record, *worker);
+  }));
 }
 
 void Engine::rebalance(Now now) {
@@ -69,8 +80,12 @@ void Engine::rebalance(Now now) {
   std::vector<Want> queue = wants(now);
   std::erase_if(queue, [](const Want& want) { return !want.queued && want.former == 0; });
   const PoolSize size = registry_.size();
+  const auto head =
+      std::find_if(queue.begin(), queue.end(), [&](const Want& want) { return want.feasible(size.total); });
+  if (head != queue.end() && !head->refused.empty())
+    for (Holding& holding : holdings) holding.fits = fitting(this->record(holding.job_id), *head);
   // Trainers that were told to end and have not yet: of no open generation, and their workers not free.
-  holdings.front().gives_back += std::max(0, size.total - size.free - held);
+  holdings.emplace_back().gives_back = std::max(0, size.total - size.free - held);
   for (const Change& change : coordinator::rebalance(holdings, queue, size))
     std::visit([&](const auto& chosen) { carry_out(now, chosen); }, change);
 }

@@ -8,9 +8,9 @@ namespace mdgen::coordinator {
 
 bool Engine::examining(const std::string& job_id, std::size_t done, std::size_t total,
                        const std::string& where) {
-  JobRecord& record = this->record(job_id);
-  if (record.state() != v1::JOB_STATE_VALIDATING) return false;
-  explain(record, "Examining",
+  JobRecord* const record = find_record(job_id);
+  if (record == nullptr || record->state() != v1::JOB_STATE_VALIDATING) return false;
+  explain(*record, "Examining",
           std::to_string(done) + " of " + std::to_string(total) + " arrays examined" + where);
   return true;
 }
@@ -44,7 +44,9 @@ void Engine::preflight_report(Now now, const std::string& worker_id, const v1::P
     return;
   const bool last = report.has_failure() || report.part().last();
   if (last) registry_.end_examination(*worker);
-  JobRecord& record = this->record(report.job_id());
+  JobRecord* const found = find_record(report.job_id());
+  if (found == nullptr) return settle(now);  // it was deleted meanwhile
+  JobRecord& record = *found;
   const bool awaited = record.state() == v1::JOB_STATE_VALIDATING && record.examination &&
                        record.examination->worker_id == worker_id &&
                        record.examination->attempt == report.attempt();
@@ -79,8 +81,10 @@ void Engine::take_findings(Now now, JobRecord& record, const Worker& worker) {
 void Engine::lose_examination(Now now, const std::string& worker_id, const std::string& how) {
   Worker* worker = registry_.find(worker_id);
   if (worker == nullptr || !worker->examining) return;
-  JobRecord& record = this->record(worker->examining->job_id);
+  JobRecord* const found = find_record(worker->examining->job_id);
   registry_.end_examination(*worker);
+  if (found == nullptr) return;
+  JobRecord& record = *found;
   if (!record.examination || record.examination->worker_id != worker_id) return;
   record.examination.reset();
   const std::string lost = "worker " + worker_id + " on " + worker->identity.host() +

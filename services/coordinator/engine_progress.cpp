@@ -33,12 +33,12 @@ void Engine::watch_progress(Now now) {
   for (const auto& record : jobs_) {
     if (is_final(record->state()) || !record->job.has_started_at()) continue;
     update_goodput(record->job, record->run, now.wall);
-    watch_stragglers(*record);
+    watch_stragglers(now, *record);
   }
 }
 
 // Only when steps were done since: beats that say the same again prove nothing.
-void Engine::watch_stragglers(JobRecord& record) {
+void Engine::watch_stragglers(Now now, JobRecord& record) {
   if (record.state() != v1::JOB_STATE_RUNNING || !record.has_open_generation()) return;
   const Generation& generation = *record.generation;
   if (generation.broken_up || generation.last_step == record.run.looked_at) return;
@@ -48,10 +48,9 @@ void Engine::watch_stragglers(JobRecord& record) {
   StragglerWatch& stragglers = record.run.stragglers;
   for (const int rank : stragglers.look(seconds)) {
     const Member& member = *generation.member(rank);
-    std::string text = slowness_text(member, stragglers.of(rank).ratio, stragglers.median());
+    const std::string text = slowness_text(member, stragglers.of(rank).ratio, stragglers.median());
     outputs_.emplace_back(Warned{record.id(), text});
-    add_warning(record.job, std::move(text));
-    record.mark(JobRecord::Unsaved::kProgress);
+    warn(now, record, text);
   }
 }
 

@@ -204,6 +204,7 @@ void Engine::take_beat(Now now, JobRecord& record, Member& member, const v1::Bea
   const bool same_phase = member.phase == beat.phase();
   if (!same_phase && member.phase == v1::TRAINER_PHASE_VALIDATE && ended_by_itself(*record.generation, beat))
     record.measured.phase(member.phase, Seconds(now.steady - member.phase_since).count());
+  ++record.version;
   if (!same_phase) member.phase_since = now.steady;
   member.phase = beat.phase();
   member.step = beat.step();

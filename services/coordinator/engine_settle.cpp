@@ -7,34 +7,30 @@
 #include "services/coordinator/timestamps.h"
 
 namespace mdgen::coordinator {
+namespace {
+
+bool waits(v1::JobState state) {
+  return state == v1::JOB_STATE_VALIDATING || state == v1::JOB_STATE_QUEUED ||
+         state == v1::JOB_STATE_RECOVERING;
+}
+
+}  // namespace
 
 void Engine::settle(Now now) {
   for (bool changed = true; changed;) {
     changed = false;
-    for (const auto& record : jobs_)
-      if (!is_final(record->state())) changed |= reconcile_once(now, *record, {});
+    for (const auto& record : jobs_) {
+      if (is_final(record->state())) continue;
+      look_at_dependencies(*record);
+      changed |= reconcile_once(now, *record, {});
+    }
     const std::vector<Want> wants = this->wants(now);
     if (can_give(wants, registry_.size())) {
       for (const auto& [job_id, workers] : schedule(wants, registry_.pool()))
         changed |= reconcile_once(now, record(job_id), workers);
     }
-    if (!changed) explain_waiting(wants);
+    if (!changed) explain_waiting(now, wants);
   }
-}
-
-std::vector<Want> Engine::wants(Now now) const {
-  std::vector<Want> wants;
-  for (const v1::JobState state : {v1::JOB_STATE_RECOVERING, v1::JOB_STATE_VALIDATING, v1::JOB_STATE_QUEUED})
-    for (const auto& record : jobs_)
-      if (record->state() == state && record->wants_workers(now.steady)) wants.push_back(record->want());
-  const int total = registry_.size().total;
-  const bool queued = std::any_of(wants.begin(), wants.end(),
-                                  [&](const Want& want) { return want.queued && want.feasible(total); });
-  for (Want& want : wants)  // the head of the queue comes before growth
-    if (queued && want.former > 0) want.max = std::min(want.max, std::max(want.min, want.former - want.held));
-  const auto queue = std::find_if(wants.begin(), wants.end(), [](const Want& want) { return want.queued; });
-  std::stable_sort(queue, wants.end(), [](const Want& a, const Want& b) { return a.priority > b.priority; });
-  return wants;
 }
 
 bool Engine::reconcile_once(Now now, JobRecord& record, const Offer& offer) {
@@ -54,26 +50,6 @@ bool Engine::reconcile_once(Now now, JobRecord& record, const Offer& offer) {
   return changed;
 }
 
-bool Engine::explain(JobRecord& record, const std::string& reason, const std::string& message) {
-  if (record.job.reason() == reason && record.job.message() == message) return false;
-  record.job.set_reason(reason);
-  record.job.set_message(message);
-  record.mark(JobRecord::Unsaved::kProgress);
-  return true;
-}
-
-void Engine::explain_waiting(const std::vector<Want>& wants) {
-  const PoolSize size = registry_.size();
-  for (const Want& want : wants) {
-    JobRecord& waiting = record(want.job_id);
-    if (waiting.state() == v1::JOB_STATE_VALIDATING)
-      explain(waiting, waiting_reason(want, size),
-              "the examination of the data set " + waiting_message(want, size));
-    if (waiting.state() == v1::JOB_STATE_QUEUED)
-      explain(waiting, waiting_reason(want, size), waiting_message(want, size));
-  }
-}
-
 void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   v1::Job& job = record.job;
   check_transition(job.id(), job.state(), action.state);
@@ -87,6 +63,7 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   transition.set_message(action.message);
   *transition.mutable_at() = at;
   outputs_.emplace_back(Announce{job.id(), transition});
+  note(now, record, "State", action.reason, action.message);
   keep_newest_transitions(job);
   if (action.state == v1::JOB_STATE_RUNNING) {
     if (!job.has_started_at()) *job.mutable_started_at() = at;
@@ -95,12 +72,18 @@ void Engine::apply(Now now, JobRecord& record, const ChangeState& action) {
   if (action.state == v1::JOB_STATE_PAUSING) record.desired.deadline = now.steady + record.desired.grace;
   if (action.state == v1::JOB_STATE_QUEUED || action.state == v1::JOB_STATE_PAUSED)
     record.restart_cause = record.generation ? action.reason : "";
+  if (!waits(action.state)) job.clear_queue();
   if (is_final(action.state)) {
     *job.mutable_ended_at() = at;
     job.set_eta_seconds(0.0);
     update_goodput(job, record.run, now.wall);
     telemetry().ended(job);
   }
+  record.mark(JobRecord::Unsaved::kState);
+}
+
+void Engine::apply(Now now, JobRecord& record, const Expire&) {
+  record.desired = {Desired::Goal::kExpire, options_.expiry_grace, now.steady + options_.expiry_grace};
   record.mark(JobRecord::Unsaved::kState);
 }
 

@@ -25,18 +25,20 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
       break;
     case v1::TrainerEvent::kValidation:
       record->job.set_val_loss(event.validation().val_loss());
-      warn_of_bad_samples(record->job, "validation", event.validation().bad_samples());
+      noting_warnings(now, *record, [&] {
+        warn_of_bad_samples(record->job, "validation", event.validation().bad_samples());
+      });
       record->mark(JobRecord::Unsaved::kProgress);
       return;
     case v1::TrainerEvent::kCheckpoint:
-      on_checkpoint(*record, event.checkpoint());
+      on_checkpoint(now, *record, event.checkpoint());
       return;
     case v1::TrainerEvent::kFinished:
       if (member->finish) return;
       member->finish = event.finished();
       member->asked_at = now.steady;  // its end is due
       if (auto evidence = judge_finish(*member, event.finished())) {
-        blame_joiners(*record, *member, *evidence);
+        blame_joiners(now, *record, *member, *evidence);
         fail(now, *record, std::move(*evidence));
       }
       break;
@@ -49,7 +51,7 @@ void Engine::trainer_event(Now now, const std::string& worker_id, const v1::Trai
 void Engine::on_started(Now now, JobRecord& record, const v1::StartReport& report) {
   Generation& generation = *record.generation;
   generation.last_step = report.first_step();
-  for (const std::string& note : report.notes()) add_warning(record.job, note);
+  for (const std::string& text : report.notes()) warn(now, record, text);
   const std::int64_t lost = record.ledger.begin(
       generation.number, static_cast<int>(generation.members.size()), record.plan_digest, report.first_step(),
       record.restart_cause.empty() ? report.checkpoint() : record.restart_cause,
@@ -65,7 +67,8 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   const bool earlier = !generation.members[0].started;
   if (report.step() <= (earlier ? record.ledger.last_step() : generation.last_step)) return;
   record.best_step = std::max(record.best_step, report.step());
-  record_step(record.job, record.run, report, {now.steady, now.wall});
+  noting_warnings(now, record,
+                  [&] { record_step(record.job, record.run, report, {now.steady, now.wall}); });
   telemetry().step(record.job, report);
   record.ledger.step(report);
   record.mark(JobRecord::Unsaved::kProgress);
@@ -79,13 +82,16 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   first_step_done(record.job, record.recovery, now.steady);
   const v1::Recovery& recovery = record.job.recoveries(record.job.recoveries_size() - 1);
   telemetry().recovered(record.job, recovery, record.recovery.detect_seconds);
+  note(now, record, "Recovery", recovery.reason(), recovered_text(recovery));
   record.recovery = {};
   record.mark(JobRecord::Unsaved::kState);
 }
 
-void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report) {
+void Engine::on_checkpoint(Now now, JobRecord& record, const v1::CheckpointReport& report) {
   record_checkpoint(record.job, report);
   telemetry().checkpoint(record.job, report);
+  note(now, record, "Checkpoint", report.verified() ? "Written" : "CheckpointFailed",
+       checkpoint_text(report));
   const double seconds = report.blocked_seconds() + report.persist_seconds();
   if (report.verified() && seconds > 0.0) record.measured.phase(v1::TRAINER_PHASE_CHECKPOINT, seconds);
   record.mark(JobRecord::Unsaved::kState);
@@ -93,7 +99,7 @@ void Engine::on_checkpoint(JobRecord& record, const v1::CheckpointReport& report
 
 // An error of its own says something of the worker, not of the job, when the worker has just joined those
 // that had got on without it. Ranks that compare their hardware all fail, whoever differs.
-void Engine::blame_joiners(JobRecord& record, const Member& member, Evidence& evidence) {
+void Engine::blame_joiners(Now now, JobRecord& record, const Member& member, Evidence& evidence) {
   Generation& generation = *record.generation;
   if (evidence.restartable || generation.stepped) return;
   const auto joins = [&](const Member& one) { return !record.proven.contains(one.worker_id); };
@@ -104,8 +110,9 @@ void Engine::blame_joiners(JobRecord& record, const Member& member, Evidence& ev
     evidence.joiner = evidence.restartable = true;
     one.draining = true;
     if (!record.refused.insert(one.worker_id).second) continue;
-    add_warning(record.job, "worker " + one.worker_id + " on " + one.host +
-                                " is not used for this job any more: " + evidence.message);
+    warn(now, record,
+         "worker " + one.worker_id + " on " + one.host +
+             " is not used for this job any more: " + evidence.message);
     record.mark(JobRecord::Unsaved::kState);
   }
 }

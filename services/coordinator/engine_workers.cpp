@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/error.h"
 #include "core/base/identity.h"
 #include "services/coordinator/engine.h"
 #include "services/coordinator/job_state.h"
@@ -28,11 +29,13 @@ std::string Engine::connect(Now now, const v1::Register& identity) {
   }
   lose_examination(now, id, "its connection ended");
   Worker& worker = registry_.add(id, identity, now.steady);
+  worker.connected_at = now.wall;
   v1::CoordinatorMessage message;
   message.mutable_welcome()->set_worker_id(id);
   message.mutable_welcome()->set_epoch(epoch_);
   send(id, std::move(message));
   if (dismissal_) dismiss(id);
+  send_drain(worker);
   adopt(now, worker);
   settle(now);
   return id;
@@ -157,12 +160,33 @@ void Engine::drain(Now now, const std::string& worker_id, const v1::Draining& dr
   if (seats != seats_.end()) {
     for (const auto& [record, rank] : seats->second) {
       record->generation->member(rank)->draining = true;
-      add_warning(record->job,
-                  "worker " + worker_id + " on " + worker->identity.host() + " leaves: " + draining.reason());
-      record->mark(JobRecord::Unsaved::kProgress);
+      warn(now, *record,
+           "worker " + worker_id + " on " + worker->identity.host() + " leaves: " + draining.reason());
     }
   }
   settle(now);
+}
+
+const Worker& Engine::order_drain(Now now, const std::string& worker_id, const std::string& actor) {
+  const Worker* worker = registry_.find(worker_id);
+  if (worker == nullptr) throw Error(ErrorCode::kNotFound, "there is no worker " + worker_id);
+  if (worker->draining) return *worker;
+  const std::string reason = actor.empty() ? "it is drained" : "it is drained by " + actor;
+  drains_[worker->identity.incarnation()] = reason;
+  send_drain(*worker);
+  v1::Draining draining;
+  draining.set_reason(reason);
+  drain(now, worker_id, draining);
+  return *worker;
+}
+
+// Again, when its connection was lost meanwhile.
+void Engine::send_drain(const Worker& worker) {
+  const auto reason = drains_.find(worker.identity.incarnation());
+  if (reason == drains_.end()) return;
+  v1::CoordinatorMessage message;
+  message.mutable_drain()->set_reason(reason->second);
+  send(worker.id, std::move(message));
 }
 
 void Engine::exchange(const v1::ExchangeRequest& request, Ticket ticket) {
@@ -236,6 +260,7 @@ void Engine::tick(Now now) {
   settle(now);
   rebalance(now);
   settle(now);
+  forget_old(now);
 }
 
 }  // namespace mdgen::coordinator

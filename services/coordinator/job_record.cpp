@@ -6,7 +6,8 @@ Want JobRecord::want() const {
   Want want{.job_id = id()};
   want.priority = job.spec().priority();
   want.queued = state() == v1::JOB_STATE_QUEUED;
-  want.refused.assign(refused.begin(), refused.end());
+  want.refused = refused;
+  want.selector = selector;
   if (wants_examiner()) return want;
   const int most = most_workers();
   const int min = job.spec().workers().min();

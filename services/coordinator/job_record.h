@@ -8,12 +8,15 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/ledger/writer.h"
 #include "mdgen/v1/job.pb.h"
 #include "mdgen/v1/manifest.pb.h"
+#include "services/coordinator/dependencies.h"
 #include "services/coordinator/generation.h"
 #include "services/coordinator/hang.h"
+#include "services/coordinator/job_events.h"
 #include "services/coordinator/progress.h"
 #include "services/coordinator/recovery_log.h"
 #include "services/coordinator/restart_policy.h"
@@ -22,9 +25,9 @@
 namespace mdgen::coordinator {
 
 struct Desired {
-  enum class Goal { kRun, kCancel, kPause };  // their numbers are stored
+  enum class Goal { kRun, kCancel, kPause, kExpire };  // their numbers are stored
   Goal goal = Goal::kRun;
-  std::chrono::seconds grace{60};         // of a cancel or pause; 0: kill at once
+  std::chrono::seconds grace{60};         // of a cancel, pause or expiry; 0: kill at once
   std::optional<Clock::Steady> deadline;  // likewise: then the trainers are killed
 };
 
@@ -50,6 +53,13 @@ struct JobRecord {
   v1::Job job;  // as people see it, the spec included
   std::string request_id;
   Desired desired;
+  std::int64_t ordinal = 0;  // counts the jobs, in the order of their submission
+  // Jobs that have not succeeded yet and that it waits for.
+  std::vector<Dependency> after;
+  Labels selector;                          // of its workers
+  std::optional<Clock::Steady> expires_at;  // job.deadline
+  std::uint64_t version = 1;                // changes whenever people would see something new
+  JobEvents events;
 
   bool validating = false;  // the builder has been asked
   std::optional<Examination> examination;
@@ -86,7 +96,9 @@ struct JobRecord {
 
   const std::string& id() const { return job.id(); }
   v1::JobState state() const { return job.state(); }
-  bool cancelling() const { return desired.goal == Desired::Goal::kCancel; }
+  // It is to end, by a cancel or at its deadline.
+  bool cancelling() const { return desired.goal == Desired::Goal::kCancel || expiring(); }
+  bool expiring() const { return desired.goal == Desired::Goal::kExpire; }
   bool pausing() const { return desired.goal == Desired::Goal::kPause; }
   v1::GenerationId generation_id() const {  // of the newest
     v1::GenerationId id;
@@ -102,7 +114,8 @@ struct JobRecord {
   bool wants_workers(Clock::Steady now) const {
     if (desired.goal != Desired::Goal::kRun && state() != v1::JOB_STATE_VALIDATING) return false;
     if (state() != v1::JOB_STATE_RECOVERING)
-      return !cancelling() && !has_open_generation() && (wants_examiner() || state() == v1::JOB_STATE_QUEUED);
+      return !cancelling() && !has_open_generation() &&
+             (wants_examiner() || (state() == v1::JOB_STATE_QUEUED && after.empty()));
     return !has_open_generation() ||
            (generation->concluded && generation->all_out() && (!retry_at || now >= *retry_at));
   }
@@ -114,6 +127,7 @@ struct JobRecord {
   // Of workers that it does not have yet.
   Want want() const;
   void mark(Unsaved what) {
+    ++version;
     if (what > unsaved) unsaved = what;
   }
 };

@@ -114,8 +114,18 @@ int main(int argc, char** argv) {
                  "seconds between two changes of a job's workers")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--keep_jobs,--keep-jobs", options.keep_jobs,
+                 "jobs that have ended and are still known; older ones are forgotten, their run folders stay")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  int keep_days = 0;
+  app.add_option("--keep_days,--keep-days", keep_days,
+                 "days after its end that a job is still known; 0: for ever")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100'000));
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   options.audit_log = options.state_dir / "audit.jsonl";
+  options.keep_for = std::chrono::hours(24 * keep_days);
   options.grow_interval = std::chrono::milliseconds(static_cast<std::int64_t>(grow_interval * 1000.0));
   allow_descriptors();
   try {

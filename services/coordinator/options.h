@@ -8,6 +8,7 @@
 
 #include "mdgen/v1/job_spec.pb.h"
 #include "mdgen/v1/manifest.pb.h"
+#include "services/coordinator/retention.h"
 
 namespace mdgen::coordinator {
 
@@ -35,6 +36,8 @@ struct EngineOptions {
   std::chrono::milliseconds checkpoint_wait{120000};
   std::chrono::milliseconds grow_interval{60000};  // between changes of a job's workers
   Telemetry* telemetry = nullptr;                  // told of what happens in runs; must outlive the engine
+  std::chrono::seconds expiry_grace{60};           // for the checkpoint of a job whose deadline has passed
+  Retention retention{};                           // of jobs that have ended
   // The samples of a step, for people: of a job with this spec and manifest. None: they are not named.
   std::function<std::string(const v1::JobSpec&, const v1::JobManifest&, std::int64_t step)> step_samples{};
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "services/coordinator/job_state.h"
 #include "services/coordinator/reconcile_parts.h"
 
 namespace mdgen::coordinator {
@@ -103,7 +104,7 @@ void reconcile_running(Clock::Steady now, const JobRecord& record, const EngineO
 void reconcile_validating(const JobRecord& record, const Offer& offer, Actions& actions) {
   if (record.cancelling()) {
     if (record.examination) actions.emplace_back(StopExamination{});
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled while validating"});
+    actions.emplace_back(end_of(record, "cancelled while validating"));
   } else if (record.wants_examiner()) {
     if (offer && !offer->empty()) actions.emplace_back(Examine{offer->front()});
   } else if (!record.validating && !record.examination) {
@@ -113,7 +114,9 @@ void reconcile_validating(const JobRecord& record, const Offer& offer, Actions& 
 
 void reconcile_waiting(const JobRecord& record, const Offer& offer, Actions& actions) {
   if (record.cancelling()) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled " + at_step(record)});
+    actions.emplace_back(end_of(record, "cancelled " + at_step(record)));
+  } else if (const auto hopeless = why_it_cannot_start(record.after)) {
+    actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, "DependencyFailed", *hopeless});
   } else if (record.pausing() && record.state() == v1::JOB_STATE_QUEUED) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_PAUSED, "Paused", "paused " + at_step(record)});
   } else if (offer && !offer->empty()) {
@@ -125,7 +128,7 @@ void reconcile_waiting(const JobRecord& record, const Offer& offer, Actions& act
 
 void reconcile_paused(const JobRecord& record, Actions& actions) {
   if (record.cancelling()) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", "cancelled " + at_step(record)});
+    actions.emplace_back(end_of(record, "cancelled " + at_step(record)));
   } else if (!record.pausing()) {
     actions.emplace_back(ChangeState{v1::JOB_STATE_QUEUED, "Resumed", "goes on " + at_step(record)});
   }
@@ -146,6 +149,10 @@ void reconcile_recovering(Clock::Steady now, const JobRecord& record, const Offe
 std::vector<Action> reconcile(Clock::Steady now, const JobRecord& record, const Offer& offer,
                               const EngineOptions& options) {
   decide::Actions actions;
+  if (record.expires_at && now >= *record.expires_at && !record.cancelling() && !is_final(record.state())) {
+    actions.emplace_back(Expire{});
+    return actions;
+  }
   switch (record.state()) {
     case v1::JOB_STATE_VALIDATING:
       decide::reconcile_validating(record, offer, actions);

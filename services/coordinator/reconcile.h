@@ -50,14 +50,16 @@ struct LoseMembers {
 // All are out: what the failure, if there was one, does to counts and the back-off is settled.
 struct Conclude {};
 struct RenewLease {};
+// The job's deadline has passed: it is to write a checkpoint and to end.
+struct Expire {};
 // The checkpoint of a pause or pre-emption could not be written: the job goes on.
 struct GiveUpPause {};
 // The generation is superseded: exchanges are answered ABORTED, its members count no more.
 struct CloseGeneration {};
 
-using Action =
-    std::variant<ChangeState, Explain, BuildManifest, Examine, StopExamination, OpenGeneration, StopTrainers,
-                 KillTrainers, BreakUp, LoseMembers, Conclude, RenewLease, GiveUpPause, CloseGeneration>;
+using Action = std::variant<ChangeState, Explain, BuildManifest, Examine, StopExamination, OpenGeneration,
+                            StopTrainers, KillTrainers, BreakUp, LoseMembers, Conclude, RenewLease, Expire,
+                            GiveUpPause, CloseGeneration>;
 
 // The workers that the scheduler gives this job now, beside those that it has; nothing: none are given.
 using Offer = std::optional<std::vector<std::string>>;

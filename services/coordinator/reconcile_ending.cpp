@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdio>
 
 #include "services/coordinator/reconcile_parts.h"
 
@@ -10,6 +11,12 @@ std::string validated_text(const v1::Job& job) {
       job.checkpoint().empty() ? "the initial weights" : "the weights of " + job.checkpoint();
   return job.has_val_loss() ? weights + " have val_loss " + std::to_string(job.val_loss())
                             : weights + " were validated";
+}
+
+std::string deadline_text(const v1::JobSpec& spec) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.15g s", spec.deadline_seconds());
+  return text;
 }
 
 // The newest state that is held and in no checkpoint.
@@ -75,18 +82,29 @@ void finish_completed(const JobRecord& record, Actions& actions) {
   const std::string message =
       "the trainers completed without a verified checkpoint of step " + std::to_string(job.total_steps());
   if (record.state() == v1::JOB_STATE_CANCELLING) {
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", message});
+    actions.emplace_back(end_of(record, message));
   } else {
     actions.emplace_back(ChangeState{v1::JOB_STATE_FAILED, "NoFinalCheckpoint", message});
   }
 }
 
+ChangeState end_of(const JobRecord& record, const std::string& message) {
+  if (!record.expiring()) return {v1::JOB_STATE_CANCELLED, "Cancelled", message};
+  return {v1::JOB_STATE_FAILED, "DeadlineExceeded",
+          "it had not ended " + deadline_text(record.job.spec()) + " after its submission; it ended " +
+              at_step(record)};
+}
+
 void begin_cancel(const JobRecord& record, Actions& actions) {
   const bool kill = record.desired.grace.count() == 0;
-  actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLING, "CancelRequested",
-                                   kill ? "killing the trainers"
-                                        : "the trainers write a checkpoint and leave, within " +
-                                              std::to_string(record.desired.grace.count()) + " s"});
+  const std::string how = kill ? "killing the trainers"
+                               : "the trainers write a checkpoint and leave, within " +
+                                     std::to_string(record.desired.grace.count()) + " s";
+  actions.emplace_back(record.expiring()
+                           ? ChangeState{v1::JOB_STATE_CANCELLING, "DeadlineExceeded",
+                                         "it has not ended " + deadline_text(record.job.spec()) +
+                                             " after its submission: " + how}
+                           : ChangeState{v1::JOB_STATE_CANCELLING, "CancelRequested", how});
   const Generation& generation = *record.generation;
   if (kill) {
     kill_rest(generation, actions);
@@ -132,14 +150,14 @@ void reconcile_cancelling(Clock::Steady now, const JobRecord& record, const Engi
   if (ended(now, generation, options)) {
     if (!generation.all_over()) message += "; the end of some trainers is not confirmed";
     actions.emplace_back(CloseGeneration{});
-    actions.emplace_back(ChangeState{v1::JOB_STATE_CANCELLED, "Cancelled", std::move(message)});
+    actions.emplace_back(end_of(record, message));
     return;
   }
   if (generation.killed_at) return;
   if (failed && !generation.broken_up) {
     actions.emplace_back(BreakUp{});
   } else if (generation.all_out()) {
-    let_go(now, record, options, {v1::JOB_STATE_CANCELLED, "Cancelled", std::move(message)}, actions);
+    let_go(now, record, options, end_of(record, message), actions);
   } else if (!failed || !chase(now, record, options, actions)) {
     renew_lease(now, generation, options, actions);
   }

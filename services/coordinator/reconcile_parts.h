@@ -42,6 +42,8 @@ void reconcile_changed(Clock::Steady now, const JobRecord& record, const Offer& 
 
 // --- reconcile_ending.cpp ---
 void finish_completed(const JobRecord& record, Actions& actions);
+// What a job that is to end becomes, after a cancel or at its deadline.
+ChangeState end_of(const JobRecord& record, const std::string& message);
 void begin_cancel(const JobRecord& record, Actions& actions);
 void reconcile_cancelling(Clock::Steady now, const JobRecord& record, const EngineOptions& options,
                           Actions& actions);

@@ -96,6 +96,7 @@ class ServerImpl final : public Server {
     settings.engine.reconnect_grace = options.reconnect_grace;
     settings.engine.grow_interval = options.grow_interval;
     settings.engine.step_samples = step_samples;
+    settings.engine.retention = {options.keep_jobs, options.keep_for};
     settings.allow_inject = options.allow_inject;
     settings.run_roots = options.run_roots;
     return std::make_unique<Coordinator>(

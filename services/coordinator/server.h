@@ -32,6 +32,8 @@ struct ServerOptions {
   std::chrono::milliseconds reconnect_grace{10000};  // after a start nobody is declared lost
   std::chrono::milliseconds grow_interval{60000};    // between changes of a job's workers
   bool allow_inject = false;                         // fault injection
+  int keep_jobs = 1000;                              // of those that have ended; the oldest are forgotten
+  std::chrono::hours keep_for{0};                    // after their end; 0: for ever
 };
 
 // Thread-safe.

@@ -10,39 +10,13 @@
 #include "core/base/error.h"
 #include "core/ledger/json.h"
 #include "services/coordinator/job_state.h"
+#include "services/coordinator/store_schema.h"
 
 namespace mdgen::coordinator {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 4;
 constexpr long kLustreMagic = 0x0BD00BD0;
 constexpr long kFuseMagic = 0x65735546;
-
-constexpr const char* kSchema = R"(
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS jobs (
-  id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, request_id TEXT NOT NULL, job BLOB NOT NULL,
-  desired INTEGER NOT NULL, grace_seconds INTEGER NOT NULL, plan_digest TEXT NOT NULL,
-  last_generation INTEGER NOT NULL, earlier_attempts INTEGER NOT NULL, best_step INTEGER NOT NULL,
-  streak_step INTEGER NOT NULL, streak_failures INTEGER NOT NULL, restart_cause TEXT NOT NULL,
-  poison_step INTEGER NOT NULL DEFAULT -1, poison_times INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE TABLE IF NOT EXISTS manifests (job_id TEXT PRIMARY KEY REFERENCES jobs, manifest BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS generations (
-  job_id TEXT NOT NULL REFERENCES jobs, number INTEGER NOT NULL, open INTEGER NOT NULL,
-  concluded INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job_id, number)) STRICT;
-CREATE TABLE IF NOT EXISTS members (
-  job_id TEXT NOT NULL REFERENCES jobs, generation INTEGER NOT NULL, rank INTEGER NOT NULL,
-  worker_id TEXT NOT NULL, incarnation TEXT NOT NULL, host TEXT NOT NULL, device TEXT NOT NULL,
-  attempt INTEGER NOT NULL, PRIMARY KEY (job_id, generation, rank)) STRICT;
-CREATE TABLE IF NOT EXISTS ledger (
-  job_id TEXT NOT NULL REFERENCES jobs, sequence INTEGER NOT NULL, kind INTEGER NOT NULL,
-  generation INTEGER NOT NULL, first_step INTEGER NOT NULL, last_step INTEGER NOT NULL,
-  world_size INTEGER NOT NULL, plan_digest TEXT NOT NULL, hash_sum INTEGER NOT NULL, samples INTEGER NOT NULL,
-  from_step INTEGER NOT NULL, to_step INTEGER NOT NULL, cause TEXT NOT NULL,
-  skipped_samples TEXT NOT NULL DEFAULT '', bad_samples TEXT NOT NULL DEFAULT '',
-  PRIMARY KEY (job_id, sequence)) STRICT;
-CREATE TABLE IF NOT EXISTS digests (what TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
-)";
 
 // What kinds are called in the table: START is 0.
 std::int64_t kind_number(v1::LedgerKind kind) { return static_cast<std::int64_t>(kind) - 1; }
@@ -110,36 +84,7 @@ Store::Store(const std::filesystem::path& state_dir)
   database_.run("PRAGMA foreign_keys=ON");
   check_.structure();
   Transaction transaction(database_);
-  database_.run(kSchema);
-  database_.run("INSERT OR IGNORE INTO meta VALUES ('schema_version', " + std::to_string(kSchemaVersion) +
-                "), ('epoch', 0)");
-  std::int64_t version = database_.number("SELECT value FROM meta WHERE key = 'schema_version'");
-  if (version != kSchemaVersion) check_.forget_all();
-  if (version == 1) {  // it did not name the samples of skipped steps
-    database_.run("ALTER TABLE ledger ADD COLUMN skipped_samples TEXT NOT NULL DEFAULT ''");
-    database_.run("UPDATE meta SET value = 2 WHERE key = 'schema_version'");
-    version = 2;
-  }
-  if (version == 2) {  // no sample could be left out
-    database_.run("ALTER TABLE ledger ADD COLUMN bad_samples TEXT NOT NULL DEFAULT ''");
-    database_.run("UPDATE meta SET value = 3 WHERE key = 'schema_version'");
-    version = 3;
-  }
-  if (version == 3) {  // survivors were killed, and a step could not be poison
-    for (const char* change :
-         {"ALTER TABLE jobs DROP COLUMN streak_reason", "ALTER TABLE jobs DROP COLUMN streak_same",
-          "ALTER TABLE jobs RENAME COLUMN streak_any TO streak_failures",
-          "ALTER TABLE jobs ADD COLUMN poison_step INTEGER NOT NULL DEFAULT -1",
-          "ALTER TABLE jobs ADD COLUMN poison_times INTEGER NOT NULL DEFAULT 0",
-          "ALTER TABLE generations ADD COLUMN concluded INTEGER NOT NULL DEFAULT 0",
-          "UPDATE meta SET value = 4 WHERE key = 'schema_version'"})
-      database_.run(change);
-    version = 4;
-  }
-  if (version != kSchemaVersion)
-    throw Error(ErrorCode::kFailedPrecondition, "state_dir " + state_dir.string() + " has schema version " +
-                                                    std::to_string(version) + "; this program knows " +
-                                                    std::to_string(kSchemaVersion));
+  bring_up_to_date(database_, check_, state_dir);
   database_.run("UPDATE meta SET value = value + 1 WHERE key = 'epoch'");
   epoch_ = database_.number("SELECT value FROM meta WHERE key = 'epoch'");
   transaction.commit();
@@ -149,8 +94,9 @@ std::vector<JobRecord> Store::load() {
   std::vector<JobRecord> records;
   Statement rows = database_.prepare(
       "SELECT id, job, request_id, desired, grace_seconds, plan_digest, last_generation, earlier_attempts, "
-      "best_step, streak_step, streak_failures, restart_cause, poison_step, poison_times FROM jobs "
-      "ORDER BY ordinal");
+      "best_step, streak_step, streak_failures, restart_cause, poison_step, poison_times, waits_for, "
+      "ordinal, "
+      "(SELECT COALESCE(MAX(sequence), 0) FROM events WHERE job_id = id) FROM jobs ORDER BY ordinal");
   while (rows.step()) {
     JobRecord& record = records.emplace_back();
     const std::string id = rows.text();
@@ -169,6 +115,9 @@ std::vector<JobRecord> Store::load() {
     record.restart_cause = rows.text();
     record.poison.step = rows.number();
     record.poison.times = static_cast<int>(rows.number());
+    record.after = dependencies_from_text(rows.text());
+    record.ordinal = rows.number();
+    record.events = JobEvents(rows.number());
     if (id != record.id()) check_.damaged("the row of job " + record.id() + " is named " + id);
     check_.compare(job_name(id), row_bytes(record, job));
     if (is_final(record.state())) continue;
@@ -227,16 +176,18 @@ void Store::save(const std::vector<const JobRecord*>& records) {
     }
     if (record->generation_unsaved) save_generation(*record);
     save_ledger(*record);
+    save_events(*record);
   }
   transaction.commit();
 }
 
 void Store::save_job(const JobRecord& record) {
   Statement row = database_.prepare(
-      "INSERT INTO jobs VALUES (?1, (SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs), ?2, ?3, ?4, ?5, ?6, "
-      "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, "
+      "INSERT INTO jobs VALUES (?1, ?15, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?16) ON "
+      "CONFLICT (id) DO UPDATE SET job = ?3, desired = ?4, "
       "grace_seconds = ?5, plan_digest = ?6, last_generation = ?7, earlier_attempts = ?8, best_step = ?9, "
-      "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14");
+      "streak_step = ?10, streak_failures = ?11, restart_cause = ?12, poison_step = ?13, poison_times = ?14, "
+      "waits_for = ?16");
   const std::string job = record.job.SerializeAsString();
   row.bind(record.id()).bind(record.request_id).bind_blob(job);
   row.bind(static_cast<std::int64_t>(record.desired.goal))
@@ -245,6 +196,7 @@ void Store::save_job(const JobRecord& record) {
   row.bind(record.last_generation).bind(record.earlier_attempts).bind(record.best_step);
   row.bind(record.streak.best_step).bind(record.streak.failures).bind(record.restart_cause);
   row.bind(record.poison.step).bind(record.poison.times);
+  row.bind(record.ordinal).bind(dependencies_to_text(record.after));
   row.execute();
   check_.keep(job_name(record.id()), row_bytes(record, job));
 }

@@ -31,11 +31,15 @@ class Store : public JobStore {
   void save(const std::vector<const JobRecord*>& records) override;
   ledger::Records ledger(const std::string& job_id, std::int64_t first_sequence, int limit) override;
   v1::JobManifest manifest(const std::string& job_id) override;
+  std::vector<v1::JobEvent> events(const std::string& job_id, std::int64_t after_sequence,
+                                   int limit) override;
+  void forget(const std::vector<std::string>& job_ids) override;
 
  private:
   void save_job(const JobRecord& record);
   void save_generation(const JobRecord& record);
   void save_ledger(const JobRecord& record);
+  void save_events(const JobRecord& record);
   void load_generation(JobRecord& record);
 
   std::filesystem::path file_;

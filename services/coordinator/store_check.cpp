@@ -47,6 +47,25 @@ void StoreCheck::require_unknown(const std::string& what) {
   if (row.step()) damaged(what + " is gone");
 }
 
+void StoreCheck::forget(const std::string& what) {
+  Statement row = database_.prepare("DELETE FROM digests WHERE what = ?");
+  row.bind(what);
+  row.execute();
+}
+
+void StoreCheck::forget_job(const std::string& job_id) {
+  for (const char* names : {"'event ' || sequence || ' of job ' || job_id FROM events",
+                            "'record ' || sequence || ' of the ledger of job ' || job_id FROM ledger",
+                            "'generation ' || number || ' of job ' || job_id FROM generations"}) {
+    Statement rows = database_.prepare("DELETE FROM digests WHERE what IN (SELECT " + std::string(names) +
+                                       " WHERE job_id = ?)");
+    rows.bind(job_id);
+    rows.execute();
+  }
+  forget(manifest_name(job_id));
+  forget(job_name(job_id));
+}
+
 std::string row_bytes(const JobRecord& record, const std::string& job) {
   std::string bytes;
   add(bytes, job);
@@ -62,6 +81,8 @@ std::string row_bytes(const JobRecord& record, const std::string& job) {
   add(bytes, record.streak.failures);
   add(bytes, record.poison.step);
   add(bytes, record.poison.times);
+  add(bytes, record.ordinal);
+  add(bytes, dependencies_to_text(record.after));
   return bytes;
 }
 
@@ -83,6 +104,9 @@ std::string job_name(const std::string& job_id) { return "job " + job_id; }
 std::string manifest_name(const std::string& job_id) { return "manifest of job " + job_id; }
 std::string generation_name(const std::string& job_id, std::int64_t number) {
   return "generation " + std::to_string(number) + " of job " + job_id;
+}
+std::string event_name(const std::string& job_id, std::int64_t sequence) {
+  return "event " + std::to_string(sequence) + " of job " + job_id;
 }
 std::string ledger_name(const std::string& job_id, std::int64_t sequence) {
   return "record " + std::to_string(sequence) + " of the ledger of job " + job_id;

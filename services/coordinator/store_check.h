@@ -24,6 +24,9 @@ class StoreCheck {
   void compare(const std::string& what, const std::string& bytes);
   // ... when one was kept: then what it was kept of is gone.
   void require_unknown(const std::string& what);
+  // What is to be deleted.
+  void forget(const std::string& what);
+  void forget_job(const std::string& job_id);
   // After the rows have changed their form.
   void forget_all() { database_.run("DELETE FROM digests"); }
 
@@ -40,6 +43,7 @@ std::string row_bytes(const Generation& generation);
 std::string job_name(const std::string& job_id);
 std::string manifest_name(const std::string& job_id);
 std::string generation_name(const std::string& job_id, std::int64_t number);
+std::string event_name(const std::string& job_id, std::int64_t sequence);
 std::string ledger_name(const std::string& job_id, std::int64_t sequence);
 
 }  // namespace mdgen::coordinator

@@ -19,6 +19,7 @@ struct Worker {
   std::string id;
   v1::Register identity;
   std::int64_t order = 0;  // of registration
+  Clock::Wall connected_at{};
   Clock::Steady last_beat{};
   std::int64_t beat_number = 0;  // of the last beat, as its agent counts them
   // The trainer that it was given and whose end it has not yet confirmed, and that one's rank.

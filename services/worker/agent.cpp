@@ -76,6 +76,8 @@ class AgentLoop {
     registration_.set_local_rank(options.local_rank);
     registration_.set_local_size(options.local_size);
     registration_.set_incarnation(make_uuid());
+    registration_.set_version(options.version);
+    for (const auto& [key, value] : options.labels) (*registration_.mutable_labels())[key] = value;
   }
 
   int run() {

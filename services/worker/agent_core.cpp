@@ -133,6 +133,9 @@ void AgentCore::on(const Ordered& event) {
     case v1::CoordinatorMessage::kShutdown:
       spdlog::info("dismissed: {}", message.shutdown().reason());
       return begin_leaving(0, "dismissed");
+    case v1::CoordinatorMessage::kDrain:
+      if (!draining_) drain(message.drain().reason());
+      return;
     case v1::CoordinatorMessage::kStored:  // the link's own
     case v1::CoordinatorMessage::kTaken:
     case v1::CoordinatorMessage::MESSAGE_NOT_SET:

@@ -12,10 +12,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/command_line.h"
 #include "core/base/error.h"
+#include "core/base/labels.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "launcher/binding.h"
 #include "launcher/environment.h"
 #include "services/access/access.h"
@@ -73,6 +76,11 @@ int main(int argc, char** argv) {
   app.add_option("--key", access.key_file, "its private key (default: MDGEN_KEY)");
   app.add_option("--device", options.device, "cpu, cuda (the GPU of the local rank) or cuda:N")
       ->capture_default_str();
+  std::vector<std::string> labels;
+  app.add_option("--label", labels,
+                 "what jobs select workers by (workers.selector): gpu=h200; repeat it for several")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--trainer", options.trainer,
                  "the trainer program (default: mdgen-trainer beside this one)");
   app.add_option("--local_rank", local_rank, "place among the agents of this host (default: the launcher's)")
@@ -105,6 +113,8 @@ int main(int argc, char** argv) {
     }
     options.access = mdgen::access::find_access(access);
     if (!options.access.is_plain()) mdgen::access::protect_memory();
+    options.labels = mdgen::parse_labels("--label", mdgen::join(labels, ","));
+    options.version = MDGEN_VERSION;
     const auto environment = mdgen::launcher::current_environment();
     const auto place = mdgen::launcher::find_place(environment);
     if (owner == 0 && place.launcher != mdgen::launcher::Launcher::kNone) {

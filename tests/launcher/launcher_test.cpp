@@ -79,6 +79,17 @@ TEST(ResolveSpec, WorkersAreTheSlotsUnlessTheSpecSaysFewer) {
               HasSubstr("workers.max=4, but this run has 3"));
 }
 
+TEST(ResolveSpec, WhatNeedsAPoolIsRefused) {
+  EXPECT_THAT(error_of([] {
+                resolved({"--workers.selector", "gpu=h200"}, 1);
+              }),
+              HasSubstr("workers.selector = gpu=h200"));
+  EXPECT_THAT(error_of([] {
+                resolved({"--after", "prep"}, 1);
+              }),
+              HasSubstr("after = prep"));
+}
+
 TEST(ResolveSpec, FlagsWinOverTheFile) {
   const mdgen::testing::TempDir folder;
   const auto file = folder / "spec.yaml";

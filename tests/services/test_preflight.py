@@ -90,7 +90,7 @@ def test_a_worker_examines_what_the_coordinator_may_not_see(service, data):
     assert service.ctl("cancel", here["id"]).returncode == 0
     waiting = service.wait(there, condition=lambda job: job["reason"] == "Unsatisfiable")
     assert waiting["state"] == "VALIDATING"
-    assert waiting["message"] == "the examination of the data set needs 1 free workers; the pool has 0, 0 of them free"
+    assert waiting["message"] == "the examination of the data set needs 1 free worker; the pool has 0, 0 of them free"
 
     agent = add_agent(service)
     done = service.wait(there, condition=lambda job: "QUEUED" in states(job))

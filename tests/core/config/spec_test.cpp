@@ -92,7 +92,7 @@ TEST(ParseYaml, IllTypedValuesNamePlaceAndWhatIsAllowed) {
   EXPECT_THAT(yaml_error("optim: {lr: -1}"), HasSubstr("a number of at least 0"));
   EXPECT_THAT(yaml_error("seed: -1"), HasSubstr("a whole number of at least 0"));
   EXPECT_THAT(yaml_error("transport: {path_type: gvp}"), HasSubstr("one of Linear, GVP, VP"));
-  EXPECT_THAT(yaml_error("workers: 2"), HasSubstr("workers is a group of keys (min, max)"));
+  EXPECT_THAT(yaml_error("workers: 2"), HasSubstr("workers is a group of keys (min, max, selector)"));
   EXPECT_THAT(yaml_error("data: [1]"), HasSubstr("not a list"));
   EXPECT_THAT(yaml_error("name: ''"), HasSubstr("not empty"));
 }
@@ -251,6 +251,23 @@ TEST(Check, Combinations) {
   EXPECT_THAT(wrong({"--no_rope", "--embed_dim", "45", "--mha_heads", "16"}),
               HasSubstr("model.mha_heads = 16"));
   EXPECT_NO_THROW(resolve(minimal_spec(), "/b"));
+}
+
+TEST(Check, LabelsSelectorAndAfter_AreListsOfWords) {
+  JobSpec spec = minimal_spec();
+  apply_flags(spec,
+              std::vector<std::string>{"--labels", "team=md,pilot", "--workers.selector", "gpu=h200, zone=a",
+                                       "--after", "prep, pilot", "--deadline_seconds", "3600.5"});
+  const JobSpec resolved = resolve(spec, "/b").spec;
+  EXPECT_EQ(resolved.workers().selector(), "gpu=h200, zone=a");
+  EXPECT_DOUBLE_EQ(resolved.deadline_seconds(), 3600.5);
+  const auto wrong = [](const std::string& flag, const std::string& text) {
+    return resolve_error(ErrorCode::kInvalidArgument, {flag, text});
+  };
+  EXPECT_THAT(wrong("--labels", "a b"), AllOf(HasSubstr("labels: \"a b\""), HasSubstr("key=value")));
+  EXPECT_THAT(wrong("--workers.selector", "gpu!=h200"), HasSubstr("workers.selector: \"gpu!=h200\""));
+  EXPECT_THAT(wrong("--after", "prep,,pilot"), HasSubstr("after = \"prep,,pilot\" has an empty word"));
+  EXPECT_THAT(wrong("--after", "prep, prep"), HasSubstr("after names prep twice"));
 }
 
 TEST(Check, RestartOn_NamesKindsThatThereAre) {

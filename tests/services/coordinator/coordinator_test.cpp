@@ -10,15 +10,13 @@
 #include <functional>
 #include <future>
 
-#include "core/config/spec.h"
-#include "tests/services/coordinator/fake_world.h"
-#include "tests/support/temp_dir.h"
+#include "tests/services/coordinator/coordinator_fixture.h"
 
 namespace mdgen::coordinator {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::MemoryStore;
+using testing::CoordinatorTest;
 using testing::World;
 
 // An agent whose trainers do as they are told, at once, on a thread of its own.
@@ -100,37 +98,6 @@ class ObedientAgent : public AgentSink, public std::enable_shared_from_this<Obed
   std::deque<v1::CoordinatorMessage> inbox_;
   bool closed_ = false;
   std::thread thread_;
-};
-
-struct CoordinatorTest : ::testing::Test {
-  CoordinatorTest() {
-    auto kept = std::make_unique<MemoryStore>();
-    store = kept.get();
-    CoordinatorOptions options;
-    options.tick = 5ms;
-    coordinator = std::make_unique<Coordinator>(options, std::move(kept), 1, clock,
-                                                [](const RequestManifest&, const ParallelProgress&) {
-                                                  Validated result;
-                                                  result.total_steps = 20;
-                                                  result.manifest.set_digest("manifest");
-                                                  return result;
-                                                });
-  }
-  v1::JobSpec spec(const std::string& name, int workers = 1) const {
-    const std::string count = std::to_string(workers);
-    return config::resolve(config::parse_yaml("{name: " + name + ", work_dir: runs, workers: {min: " + count +
-                                                  ", max: " + count +
-                                                  "}, data: {train_split: t, val_split: v, data_dir: d}, "
-                                                  "model: {sim_condition: true}}",
-                                              "test"),
-                           folder.path())
-        .spec;
-  }
-
-  mdgen::testing::TempDir folder;
-  SystemClock clock;
-  MemoryStore* store = nullptr;
-  std::unique_ptr<Coordinator> coordinator;
 };
 
 TEST_F(CoordinatorTest, ManyThreadsAtOnce) {

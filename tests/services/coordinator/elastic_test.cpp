@@ -126,10 +126,10 @@ TEST(Inject, GoesToTheWorkerOfTheRank) {
   pool.add(2);
   const std::string id = pool.run(World::spec("run", 2, 2));
   v1::Fault fault;
-  EXPECT_THROW(pool.engine->inject(id, 1, fault), Error) << "of no kind";
+  EXPECT_THROW(pool.engine->inject(pool.now(), id, 1, fault), Error) << "of no kind";
   fault.set_kind(v1::FAULT_KIND_KILL);
-  EXPECT_THROW(pool.engine->inject(id, 2, fault), Error) << "no such rank";
-  const Injected injected = pool.engine->inject(id, 1, fault);
+  EXPECT_THROW(pool.engine->inject(pool.now(), id, 2, fault), Error) << "no such rank";
+  const Injected injected = pool.engine->inject(pool.now(), id, 1, fault);
   pool.flush();
   EXPECT_EQ(injected.worker_id, pool.workers[1]);
   EXPECT_EQ(injected.generation, 1);
@@ -137,7 +137,7 @@ TEST(Inject, GoesToTheWorkerOfTheRank) {
   EXPECT_EQ(message.inject().rank(), 1);
   EXPECT_EQ(message.inject().fault().kind(), v1::FAULT_KIND_KILL);
   const std::string queued = pool.queued(World::spec("queued", 2, 2));
-  EXPECT_THROW(pool.engine->inject(queued, 0, fault), Error) << "it has no trainers";
+  EXPECT_THROW(pool.engine->inject(pool.now(), queued, 0, fault), Error) << "it has no trainers";
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ class MemoryStore : public JobStore {
     for (const JobRecord* record : records) {
       if (!records_.contains(record->id())) order_.push_back(record->id());
       records_[record->id()] = *record;
+      for (const v1::JobEvent& event : record->events.pending()) events_[record->id()].push_back(event);
       auto& ledger = ledgers_[record->id()];
       for (const v1::LedgerRecord& entry : record->ledger.pending()) {
         const auto known = std::find_if(ledger.begin(), ledger.end(), [&](const v1::LedgerRecord& old) {
@@ -62,6 +63,23 @@ class MemoryStore : public JobStore {
     return page;
   }
   v1::JobManifest manifest(const std::string& job_id) override { return records_.at(job_id).manifest; }
+  std::vector<v1::JobEvent> events(const std::string& job_id, std::int64_t after_sequence,
+                                   int limit) override {
+    std::vector<v1::JobEvent> page;
+    for (const v1::JobEvent& event : events_[job_id])
+      if (event.sequence() > after_sequence && static_cast<int>(page.size()) < limit) page.push_back(event);
+    return page;
+  }
+  void forget(const std::vector<std::string>& job_ids) override {
+    if (broken) throw Error(ErrorCode::kUnavailable, "disk full");
+    for (const std::string& id : job_ids) {
+      std::erase(order_, id);
+      records_.erase(id);
+      ledgers_.erase(id);
+      events_.erase(id);
+    }
+  }
+  bool knows(const std::string& job_id) const { return records_.contains(job_id); }
   v1::JobState saved_state(const std::string& job_id) const { return records_.at(job_id).state(); }
 
   std::function<void()> on_save;
@@ -96,12 +114,18 @@ class MemoryStore : public JobStore {
     record.cap.reset();
     record.remark.reset();
     record.desired.deadline.reset();
+    record.events = JobEvents(record.events.last_sequence());
+    record.expires_at.reset();
+    record.selector.clear();
+    record.version = 1;
+    for (Dependency& dependency : record.after) dependency = {dependency.id, "", std::nullopt};
     record.timeouts_shown.reset();
   }
 
   std::vector<std::string> order_;
   std::map<std::string, JobRecord> records_;
   std::map<std::string, ledger::Records> ledgers_;
+  std::map<std::string, std::vector<v1::JobEvent>> events_;
 };
 
 // What the engine told of runs.

@@ -15,14 +15,14 @@ namespace {
 const std::map<std::string, std::set<std::string>> kDocumented = {
     {"UNSPECIFIED", {"VALIDATING"}},
     {"VALIDATING", {"QUEUED", "FAILED", "CANCELLED"}},
-    {"QUEUED", {"STARTING", "PAUSED", "CANCELLED"}},
+    {"QUEUED", {"STARTING", "PAUSED", "FAILED", "CANCELLED"}},
     {"STARTING", {"RUNNING", "RECOVERING", "CANCELLING", "FAILED"}},
     {"RUNNING", {"RECOVERING", "CHECKPOINTING", "PAUSING", "CANCELLING", "SUCCEEDED", "FAILED"}},
     {"RECOVERING", {"STARTING", "QUEUED", "CHECKPOINTING", "PAUSING", "CANCELLING", "FAILED", "CANCELLED"}},
     {"CHECKPOINTING", {"QUEUED", "RECOVERING", "CANCELLING", "SUCCEEDED", "FAILED"}},
     {"PAUSING", {"PAUSED", "RECOVERING", "CANCELLING", "SUCCEEDED", "FAILED"}},
-    {"PAUSED", {"QUEUED", "CANCELLED"}},
-    {"CANCELLING", {"CANCELLED", "SUCCEEDED"}},
+    {"PAUSED", {"QUEUED", "FAILED", "CANCELLED"}},
+    {"CANCELLING", {"CANCELLED", "SUCCEEDED", "FAILED"}},
 };
 
 std::vector<v1::JobState> all_states() {
@@ -65,6 +65,55 @@ TEST(JobState, NothingFollowsAFinalState) {
   }
   EXPECT_TRUE(is_final(v1::JOB_STATE_SUCCEEDED));
   EXPECT_FALSE(is_final(v1::JOB_STATE_RECOVERING));
+}
+
+// Likewise.
+const std::map<Request, std::set<std::string>> kAllowed = {
+    {Request::kCancel,
+     {"VALIDATING", "QUEUED", "STARTING", "RUNNING", "RECOVERING", "CHECKPOINTING", "PAUSING", "PAUSED",
+      "CANCELLING"}},
+    {Request::kPause, {"QUEUED", "STARTING", "RUNNING", "RECOVERING", "PAUSING"}},
+    {Request::kResume, {"PAUSED"}},
+    {Request::kUpdate,
+     {"VALIDATING", "QUEUED", "STARTING", "RUNNING", "RECOVERING", "CHECKPOINTING", "PAUSING", "PAUSED"}},
+    {Request::kRetry, {"FAILED", "CANCELLED"}},
+    {Request::kRemove, {"SUCCEEDED", "FAILED", "CANCELLED"}},
+    {Request::kInject, {"STARTING", "RUNNING", "RECOVERING", "CHECKPOINTING", "PAUSING"}},
+};
+
+TEST(Requests, AreAllowedByStateOrRefusedNamingStateAndGoal) {
+  ASSERT_EQ(request_rules().size(), kAllowed.size());
+  for (const RequestRule& rule : request_rules()) {
+    for (const v1::JobState state : all_states()) {
+      const bool expected = kAllowed.at(rule.request).contains(state_name(state));
+      EXPECT_EQ(may_ask(state, rule.request), expected) << rule.what << " in " << state_name(state);
+      if (expected) {
+        EXPECT_NO_THROW(check_request("job1", state, rule.request));
+        continue;
+      }
+      try {
+        check_request("job1", state, rule.request);
+        FAIL() << rule.what << " in " << state_name(state);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("job1 is " + state_name(state)));
+        if (rule.wanted == v1::JOB_STATE_UNSPECIFIED) continue;
+        EXPECT_THAT(error.what(), ::testing::HasSubstr("become " + state_name(rule.wanted)));
+      }
+    }
+  }
+}
+
+TEST(Requests, TheRefusalSaysWhoCan) {
+  try {
+    check_request("job1", v1::JOB_STATE_RUNNING, Request::kRetry);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "job job1 is RUNNING: it cannot be retried (and become VALIDATING); only one that is FAILED or "
+        "CANCELLED can");
+  }
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ TEST_F(PreflightOnAWorker, WithoutAFreeWorkerItWaitsAndSaysSo) {
   const std::string id = world.submit(spec());
   EXPECT_EQ(world.state(id), v1::JOB_STATE_VALIDATING);
   EXPECT_THAT(world.job(id).message(),
-              HasSubstr("the examination of the data set needs 1 free workers; the pool has 0"));
+              HasSubstr("the examination of the data set needs 1 free worker; the pool has 0"));
   const std::string worker = world.agent("i0");
   EXPECT_EQ(task(worker).job_id(), id);
   const std::string second = world.submit(spec("second"));

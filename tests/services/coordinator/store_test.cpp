@@ -13,6 +13,7 @@
 namespace mdgen::coordinator {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::vector<std::string> texts(const ledger::Records& records) {
@@ -28,6 +29,8 @@ JobRecord sample_record(const std::string& id) {
   record.job.set_state(v1::JOB_STATE_RUNNING);
   record.job.mutable_spec()->set_seed(5);
   record.request_id = "request-" + id;
+  record.ordinal = 3;
+  record.after = {{"d1", "first", v1::JOB_STATE_RUNNING}, {"d2", "", std::nullopt}};
   record.desired = {Desired::Goal::kCancel, std::chrono::seconds(7), {}};
   record.plan_digest = "plan";
   record.manifest.set_digest("manifest");
@@ -78,6 +81,10 @@ TEST(Store, KeepsEverythingOfALiveJob) {
   const JobRecord& read = records[0];
   EXPECT_EQ(read.job.SerializeAsString(), written.job.SerializeAsString());
   EXPECT_EQ(read.request_id, "request-a");
+  EXPECT_EQ(read.ordinal, 3);
+  ASSERT_EQ(read.after.size(), 2U);
+  EXPECT_EQ(read.after[0].id, "d1");
+  EXPECT_EQ(read.after[1].id, "d2");
   EXPECT_TRUE(read.cancelling());
   EXPECT_EQ(read.desired.grace, std::chrono::seconds(7));
   EXPECT_EQ(read.plan_digest, "plan");
@@ -140,7 +147,15 @@ TEST(Store, KnowsThatAGenerationIsOverAndWhatIsWanted) {
   EXPECT_EQ(records[0].desired.grace, std::chrono::seconds(9));
 }
 
+void back_to_version_4(Database& database) {
+  for (const char* change : {"ALTER TABLE jobs DROP COLUMN waits_for", "DROP TABLE events",
+                             "DELETE FROM digests WHERE what LIKE 'event %' OR what LIKE 'job %'",
+                             "UPDATE meta SET value = 4 WHERE key = 'schema_version'"})
+    database.run(change);
+}
+
 void back_to_version_3(Database& database) {
+  back_to_version_4(database);
   for (const char* change :
        {"ALTER TABLE jobs DROP COLUMN poison_step", "ALTER TABLE jobs DROP COLUMN poison_times",
         "ALTER TABLE jobs RENAME COLUMN streak_failures TO streak_any",
@@ -149,6 +164,102 @@ void back_to_version_3(Database& database) {
         "ALTER TABLE generations DROP COLUMN concluded",
         "UPDATE meta SET value = 3 WHERE key = 'schema_version'"})
     database.run(change);
+}
+
+v1::JobEvent event(const std::string& reason) {
+  v1::JobEvent event;
+  event.set_kind("State");
+  event.set_reason(reason);
+  event.set_state(v1::JOB_STATE_RUNNING);
+  return event;
+}
+
+std::vector<std::string> reasons(const std::vector<v1::JobEvent>& events) {
+  std::vector<std::string> reasons;
+  for (const v1::JobEvent& event : events)
+    reasons.push_back(std::to_string(event.sequence()) + " " + event.reason());
+  return reasons;
+}
+
+TEST(Store, KeepsTheNewestEventsOfAJob) {
+  testing::TempDir folder;
+  JobRecord record = sample_record("a");
+  for (int i = 0; i < 3; ++i) record.events.add(event("first"));
+  {
+    Store store(folder.path());
+    store.save({&record});
+    record.events.clear_pending();
+    record.events.add(event("second"));
+    store.save({&record});
+    EXPECT_THAT(reasons(store.events("a", 2, 10)), ElementsAre("3 first", "4 second"));
+    EXPECT_THAT(reasons(store.events("a", 0, 1)), ElementsAre("1 first"));
+    EXPECT_TRUE(store.events("b", 0, 10).empty());
+  }
+  Store store(folder.path());
+  JobRecord read = std::move(store.load()[0]);
+  EXPECT_EQ(read.events.last_sequence(), 4);
+  for (int i = 0; i < 999; ++i) read.events.add(event("third"));
+  store.save({&read});
+  const auto kept = store.events("a", 0, 5000);
+  EXPECT_EQ(kept.size(), 1000U);
+  EXPECT_EQ(kept.front().sequence(), 4);
+  EXPECT_EQ(read.events.dropped(), 3);
+}
+
+TEST(Store, ForgetsAllOfAJobAndNothingOfOthers) {
+  testing::TempDir folder;
+  {
+    Store store(folder.path());
+    for (const char* id : {"a", "ba"}) {
+      JobRecord record = sample_record(id);
+      record.events.add(event("first"));
+      store.save({&record});
+    }
+    store.forget({"a", "nobody"});
+    const auto records = store.load();
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records[0].id(), "ba");
+    EXPECT_EQ(store.events("ba", 0, 10).size(), 1U);
+    EXPECT_EQ(store.manifest("a").digest(), "") << "and nothing says that it is missing";
+    EXPECT_TRUE(store.ledger("a", 0, -1).empty());
+  }
+  Database database(folder / "coordinator.db");
+  for (const char* table : {"jobs", "events", "ledger", "members", "generations", "manifests"}) {
+    const std::string column = std::string(table) == "jobs" ? "id" : "job_id";
+    EXPECT_EQ(database.number("SELECT COUNT(*) FROM " + std::string(table) + " WHERE " + column + " = 'a'"),
+              0)
+        << table;
+  }
+  EXPECT_EQ(database.number("SELECT COUNT(*) FROM digests WHERE what LIKE '% a'"), 0);
+  EXPECT_GT(database.number("SELECT COUNT(*) FROM digests WHERE what LIKE '% ba'"), 0);
+}
+
+TEST(Store, AFolderOfTheFourthVersionIsTakenOver) {
+  testing::TempDir folder;
+  JobRecord written = sample_record("a");
+  for (const auto& [state, reason] :
+       {std::pair{v1::JOB_STATE_QUEUED, "Validated"}, std::pair{v1::JOB_STATE_RUNNING, "Started"}}) {
+    v1::Transition& transition = *written.job.add_transitions();
+    transition.set_state(state);
+    transition.set_reason(reason);
+    transition.mutable_at()->set_seconds(1'800'000'000);
+  }
+  Store(folder.path()).save({&written});
+  {
+    Database old(folder / "coordinator.db");
+    back_to_version_4(old);
+  }
+  Store store(folder.path());
+  const JobRecord read = std::move(store.load()[0]);
+  EXPECT_TRUE(read.after.empty());
+  EXPECT_EQ(read.ordinal, 3);
+  EXPECT_EQ(read.poison.step, 88);
+  EXPECT_EQ(read.events.last_sequence(), 2) << "its transitions are its events";
+  EXPECT_THAT(reasons(store.events("a", 0, 10)), ElementsAre("1 Validated", "2 Started"));
+  EXPECT_EQ(store.events("a", 0, 1)[0].at().seconds(), 1'800'000'000);
+  const JobRecord more = sample_record("b");
+  store.save({&more});
+  EXPECT_EQ(store.load().size(), 2U);
 }
 
 TEST(Store, AFolderOfTheThirdVersionIsTakenOver) {
@@ -164,7 +275,8 @@ TEST(Store, AFolderOfTheThirdVersionIsTakenOver) {
   EXPECT_EQ(read.streak.failures, 2);
   EXPECT_EQ(read.poison.step, -1);
   EXPECT_FALSE(read.generation->concluded);
-  const JobRecord more = sample_record("b");
+  JobRecord more = sample_record("b");
+  more.ordinal = 4;
   store.save({&more});
   EXPECT_EQ(store.load()[1].poison.step, 88);
 }
@@ -228,11 +340,14 @@ TEST(Store, AGrowingRangeReplacesItself) {
 TEST(Store, ListsJobsInTheOrderOfTheirSubmission) {
   testing::TempDir folder;
   Store store(folder.path());
+  std::int64_t ordinal = 0;
   for (const char* id : {"z", "a", "m"}) {
-    const JobRecord record = sample_record(id);
+    JobRecord record = sample_record(id);
+    record.ordinal = ++ordinal;
     store.save({&record});
   }
   JobRecord again = sample_record("z");
+  again.ordinal = 1;
   again.job.set_step(99);
   store.save({&again});
   const auto records = store.load();

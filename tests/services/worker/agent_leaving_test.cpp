@@ -127,6 +127,18 @@ TEST_F(AgentLeavingTest, Draining_TrainerDiesOrIsKilled_Leaves) {
   EXPECT_EQ(tell(TrainerExited{killed()}), "exited1 goodbye leave0");
 }
 
+TEST_F(AgentLeavingTest, DrainOrder_IsAsAStop) {
+  v1::CoordinatorMessage message;
+  message.mutable_drain()->set_reason("it is drained by kim");
+  const auto actions = core_.handle(Ordered{message}, now_);
+  ASSERT_EQ(words(actions), "draining tell-yield");
+  EXPECT_EQ(std::get<Send>(actions.front()).message.draining().reason(), "it is drained by kim");
+  EXPECT_EQ(tell(message), "") << "repeated, it hurries nobody";
+  EXPECT_EQ(tell(left(true, true)), "left1 goodbye kill");
+  tell(TrainerStreamEnded{});
+  EXPECT_EQ(tell(TrainerExited{killed()}), "exited1 leave0");
+}
+
 TEST_F(AgentLeavingTest, Shutdown_WhileTraining_LeavesWithZeroAfterTheTrainersDeath) {
   v1::CoordinatorMessage message;
   message.mutable_shutdown();
