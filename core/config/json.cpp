@@ -77,6 +77,15 @@ Json repeated(const Message& message, const FieldDescriptor* field, Unset unset)
   Json list = Json::array();
   for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
     switch (field->cpp_type()) {
+      case FieldDescriptor::CPPTYPE_INT32:
+        list.push_back(reflection.GetRepeatedInt32(message, field, i));
+        break;
+      case FieldDescriptor::CPPTYPE_INT64:
+        list.push_back(reflection.GetRepeatedInt64(message, field, i));
+        break;
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        list.push_back(number(reflection.GetRepeatedDouble(message, field, i)));
+        break;
       case FieldDescriptor::CPPTYPE_STRING:
         list.push_back(reflection.GetRepeatedString(message, field, i));
         break;

@@ -135,8 +135,8 @@ std::string table_of(const v1::ListCheckpointsResponse& list, WallTime now) {
   std::string text = table_head();
   for (const v1::CheckpointInfo& one : list.checkpoints()) {
     text += table_row(one.name(), one.step(), one.generation(),
-                      one.has_written_at() ? std::max(0.0, age_seconds(one.written_at(), now)) : -1, one.bytes(),
-                      one.has_val_loss() ? std::optional(one.val_loss()) : std::nullopt,
+                      one.has_written_at() ? std::max(0.0, age_seconds(one.written_at(), now)) : -1,
+                      one.bytes(), one.has_val_loss() ? std::optional(one.val_loss()) : std::nullopt,
                       one.problem().empty() ? "complete" : "BAD: " + one_line(one.problem()));
   }
   return text;

@@ -60,8 +60,8 @@ void apply_configuration(Options& options, const Variable& variable, bool with_o
   if (options.access.ca_file.empty() && variable("MDGEN_CA").empty()) options.access.ca_file = config.ca;
   if (options.access.token_file.empty() && variable("MDGEN_TOKEN").empty())
     options.access.token_file = config.token_file;
-  options.output = options.output_flag.value_or(with_output ? config.output.value_or(Output::kTable)
-                                                            : Output::kTable);
+  options.output =
+      options.output_flag.value_or(with_output ? config.output.value_or(Output::kTable) : Output::kTable);
 }
 
 ExitCode run_client(std::vector<std::string> arguments, const Surroundings& world) {

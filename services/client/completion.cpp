@@ -62,7 +62,8 @@ void add_options(Completion& into, const CLI::App& app) {
 }
 
 void add_verbs(Completion& into, const CLI::App& app) {
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); }))
+  for (const CLI::App* verb :
+       app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); }))
     into.candidates.push_back({verb->get_name(), verb->get_description()});
 }
 
@@ -91,8 +92,8 @@ Place walk(const CommandTree& tree, const std::vector<std::string>& words) {
     } else if (word.starts_with("-")) {
       const CLI::Option* option = word.find('=') == word.npos ? find_option(*place.app, word) : nullptr;
       if (option != nullptr && takes_value(*option)) place.open = option;
-    } else if (const auto subs = place.app->get_subcommands(
-                   [&](const CLI::App* one) { return one->check_name(word); });
+    } else if (const auto subs =
+                   place.app->get_subcommands([&](const CLI::App* one) { return one->check_name(word); });
                !subs.empty()) {
       place.app = subs.front();
       place.positionals = 0;
@@ -111,8 +112,7 @@ const CLI::Option* positional_at(const CLI::App& app, std::size_t index) {
 }
 
 void keep_matching(Completion& completion, const std::string& word) {
-  std::erase_if(completion.candidates,
-                [&](const Candidate& one) { return !one.value.starts_with(word); });
+  std::erase_if(completion.candidates, [&](const Candidate& one) { return !one.value.starts_with(word); });
 }
 
 Completion complete_help(const CommandTree& tree, const std::vector<std::string>& words) {
@@ -131,13 +131,14 @@ void add_jobs(Completion& into, JobApi& api, const std::string& word) {
   for (const v1::Job& job : jobs.jobs()) ++counts[job.name()];
   for (const v1::Job& job : jobs.jobs()) {
     const bool by_id = counts[job.name()] > 1 || (!word.empty() && job.id().starts_with(word));
-    into.candidates.push_back({by_id ? job.id() : job.name(),
-                               state_name(job.state()) + ", " + (by_id ? job.name() : job.id())});
+    into.candidates.push_back(
+        {by_id ? job.id() : job.name(), state_name(job.state()) + ", " + (by_id ? job.name() : job.id())});
   }
 }
 
 void add_workers(Completion& into, JobApi& api) {
-  for (const v1::Worker& worker : api.workers().workers())
+  const v1::ListWorkersResponse workers = api.workers();
+  for (const v1::Worker& worker : workers.workers())
     into.candidates.push_back({worker.id(), worker.host() + ", " + worker.state()});
 }
 
@@ -156,13 +157,14 @@ void read_access(Options& options, const std::vector<std::string>& words) {
   }
 }
 
-void ask_coordinator(Completion& completion, const std::vector<std::string>& words, const Surroundings& world) {
+void ask_coordinator(Completion& completion, const std::vector<std::string>& words,
+                     const Surroundings& world) {
   Options options;
   read_access(options, words);
   apply_configuration(options, world.variable, false);
   if (options.address.empty()) return;
-  const auto api = world.connect(
-      {.address = options.address, .access = options.access, .answer_within = kAnswerWithin});
+  const auto api =
+      world.connect({.address = options.address, .access = options.access, .answer_within = kAnswerWithin});
   if (completion.wants_jobs) add_jobs(completion, *api, words.back());
   if (completion.wants_workers) add_workers(completion, *api);
 }

@@ -30,7 +30,8 @@ std::filesystem::path config_file_of(const Variable& variable);
 ClientConfig parse_config(const std::string& text, const std::filesystem::path& source,
                           const std::filesystem::path& home);
 
-// Of config_file_of; the empty one when there is no such file, unless MDGEN_CONFIG names it. Throws UsageError.
+// Of config_file_of; the empty one when there is no such file, unless MDGEN_CONFIG names it. Throws
+// UsageError.
 ClientConfig load_config(const Variable& variable);
 
 }  // namespace mdgen::client

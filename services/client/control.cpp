@@ -122,7 +122,8 @@ ExitCode remove(const Options& options, const Surroundings& world) {
   const auto api = open_api(options, world);
   std::string id = options.job;
   if (!options.yes) {
-    if (!world.can_ask) throw UsageError("delete forgets a job for good: give --yes where nobody can be asked");
+    if (!world.can_ask)
+      throw UsageError("delete forgets a job for good: give --yes where nobody can be asked");
     const v1::Job job = api->get(options.job);
     id = job.id();  // what was asked about and nothing else
     const std::string question = "Forget job " + one_line(job.id()) + " (" + one_line(job.name()) + ", " +

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "services/client/event_text.h"
+#include "services/client/times.h"
 #include "services/client/verbs.h"
 
 namespace mdgen::client {

@@ -108,16 +108,17 @@ std::string list_text(const v1::ListJobsResponse& jobs, WallTime now, const Look
   Table table({"ID", "NAME", "STATE", "STEP", "LOSS", "WORKERS", "ETA", "OWNER", "LABELS", "AGE"});
   for (const v1::Job& job : jobs.jobs()) {
     const bool has_eta = job.eta_seconds() > 0 && !is_final(job.state());
-    table.add({job.id(),
-               job.name(),
-               {state_name(job.state()), tint_of(job.state())},
-               steps_text(job),
-               job.has_loss() ? fmt::format("{:.4g}", job.loss()) : "-",
-               std::to_string(job.workers()),
-               has_eta ? duration_text(job.eta_seconds()) : "",
-               job.owner(),
-               labels_text(job.labels()),
-               job.has_created_at() ? duration_text(std::max(0.0, age_seconds(job.created_at(), now))) : "-"});
+    table.add(
+        {job.id(),
+         job.name(),
+         {state_name(job.state()), tint_of(job.state())},
+         steps_text(job),
+         job.has_loss() ? fmt::format("{:.4g}", job.loss()) : "-",
+         std::to_string(job.workers()),
+         has_eta ? duration_text(job.eta_seconds()) : "",
+         job.owner(),
+         labels_text(job.labels()),
+         job.has_created_at() ? duration_text(std::max(0.0, age_seconds(job.created_at(), now))) : "-"});
   }
   return table.text(look);
 }

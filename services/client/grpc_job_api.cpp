@@ -17,7 +17,8 @@ constexpr int kKeepaliveMs = 20'000;
 constexpr std::chrono::seconds kLedgerWithin{120};
 constexpr const char* kWhoHint =
     "; the token comes from --token_file or MDGEN_TOKEN, the coordinator's certificate from --ca or MDGEN_CA";
-constexpr const char* kOldCoordinator = "the coordinator does not know this call; it is older than this mdgenctl";
+constexpr const char* kOldCoordinator =
+    "the coordinator does not know this call; it is older than this mdgenctl";
 
 ErrorCode code_of(grpc::StatusCode code) {
   switch (code) {
@@ -173,8 +174,8 @@ class GrpcJobApi : public JobApi {
   }
 
   v1::Worker drain(const std::string& worker_id) override {
-    auto response = call<v1::DrainWorkerResponse>(*pool_, &Pool::DrainWorker,
-                                                  named<v1::DrainWorkerRequest>(worker_id));
+    auto response =
+        call<v1::DrainWorkerResponse>(*pool_, &Pool::DrainWorker, named<v1::DrainWorkerRequest>(worker_id));
     return std::move(*response.mutable_worker());
   }
 

@@ -17,22 +17,11 @@ std::string cell(std::string text) {
 
 bool is_flag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 
-// "SECONDS", "raw or ema".
-std::string value_of(const CLI::Option& option) {
-  std::string type = option.get_type_name();
-  const std::size_t open = type.find('{');
-  if (open == std::string::npos) return type;
-  std::string choices = type.substr(open + 1, type.find('}') - open - 1);
-  for (std::size_t at = 0; (at = choices.find(',', at)) != std::string::npos; ++at) choices[at] = '|';
-  return choices;
-}
-
 std::string usage_of(const CLI::App& app, const Verb& verb) {
   std::string text = "mdgenctl " + verb.name;
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_positional()) {
-      const std::string name =
-          option->get_name(true) + (option->get_items_expected_max() > 1 ? "…" : "");
+      const std::string name = option->get_name(true) + (option->get_items_expected_max() > 1 ? "…" : "");
       text += option->get_required() ? " " + name : " [" + name + "]";
     }
   }
@@ -45,8 +34,9 @@ std::string options_table(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_group().empty() || option == app.get_help_ptr()) continue;
     std::string name = option->get_positional() ? option->get_name(true) : option->get_name(false, true);
-    for (std::size_t at = 0; (at = name.find(',', at)) != std::string::npos; at += 2) name.insert(at + 1, " ");
-    if (!is_flag(*option) && !option->get_positional()) name += " " + value_of(*option);
+    for (std::size_t at = 0; (at = name.find(',', at)) != std::string::npos; at += 2)
+      name.insert(at + 1, " ");
+    if (!is_flag(*option) && !option->get_positional()) name += " " + value_text(*option);
     std::string help = option->get_description();
     if (!option->get_default_str().empty()) help += " (default: " + option->get_default_str() + ")";
     text += "| `" + cell(name) + "` | " + cell(help) + " |\n";
@@ -101,11 +91,13 @@ ExitCode help(const Options& options, const Surroundings& world) {
   if (app == nullptr) {
     std::string name;
     for (const std::string& word : options.names) name += (name.empty() ? "" : " ") + word;
-    throw UsageError("there is no verb \"" + name + "\"" + config::did_you_mean(name, verb_names(tree.app())));
+    throw UsageError("there is no verb \"" + name + "\"" +
+                     config::did_you_mean(name, verb_names(tree.app())));
   }
-  std::string path = "mdgenctl";
-  for (const std::string& word : options.names) path += " " + word;
-  world.out << app->help(path) << std::flush;
+  std::string above;  // CLI11 adds the application's own name
+  for (std::size_t i = 0; i < options.names.size(); ++i)
+    above += (i == 0 ? "mdgenctl" : " " + options.names[i - 1]);
+  world.out << app->help(above) << std::flush;
   return kExitOk;
 }
 

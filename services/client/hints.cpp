@@ -38,7 +38,8 @@ std::vector<std::string> next_after_change(const v1::Job& job) {
 void print_hints(const std::vector<std::string>& verbs, const Options& options, const Surroundings& world) {
   if (options.quiet || verbs.empty() || options.output != Output::kTable || world.terminal().columns == 0)
     return;
-  const std::string ctl = options.address_flag.empty() ? "mdgenctl" : "mdgenctl --address " + options.address_flag;
+  const std::string ctl =
+      options.address_flag.empty() ? "mdgenctl" : "mdgenctl --address " + options.address_flag;
   std::string line;
   for (const std::string& verb : verbs) line += (line.empty() ? "next: " : " | ") + ctl + " " + verb;
   world.err << one_line(line) << std::endl;

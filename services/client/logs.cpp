@@ -21,7 +21,8 @@ v1::StreamLogsRequest request_of(const Options& options, const Surroundings& wor
   if (options.since.empty()) return request;
   const auto since = parse_since(options.since, world.clock.wall());
   if (!since)
-    throw UsageError("--since \"" + options.since + "\" is neither a duration such as 10m nor a time such as "
+    throw UsageError("--since \"" + options.since +
+                     "\" is neither a duration such as 10m nor a time such as "
                      "2026-11-23T09:15:02Z");
   *request.mutable_since() = *since;
   return request;
@@ -97,7 +98,8 @@ ExitCode logs(const Options& options, const Surroundings& world) {
     connection.run([&] { api->stream_logs(request, take); });
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnavailable || request.offset() == 0) throw;
-    throw Error(error.code(), std::string(error.what()) + "; go on with --offset " + std::to_string(request.offset()));
+    throw Error(error.code(),
+                std::string(error.what()) + "; go on with --offset " + std::to_string(request.offset()));
   }
   return kExitOk;
 }

@@ -77,7 +77,8 @@ class ChangedJobs {
     }
     for (const v1::Job& job : changed.jobs()) {
       if (options.output == Output::kJson) world.out << config::job_json(job) << std::endl;
-      if (options.output == Output::kYaml) world.out << "---\n" << yaml_text(config::job_to_json(job)) << std::flush;
+      if (options.output == Output::kYaml)
+        world.out << "---\n" << yaml_text(config::job_to_json(job)) << std::flush;
     }
   }
 
@@ -129,7 +130,8 @@ std::vector<std::string> checkpoints_of(JobApi& api, const v1::Job& job) {
     return local_checkpoints(job);
   std::vector<std::string> names;
   try {
-    for (const v1::CheckpointInfo& one : api.checkpoints(job.id()).checkpoints()) names.push_back(one.name());
+    const v1::ListCheckpointsResponse list = api.checkpoints(job.id());
+    for (const v1::CheckpointInfo& one : list.checkpoints()) names.push_back(one.name());
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kUnavailable) throw;
   }

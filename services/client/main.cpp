@@ -15,7 +15,8 @@ mdgen::client::TerminalSize terminal_of(int descriptor) {
   if (::isatty(descriptor) != 1) return {};
   winsize size{};
   const bool is_known = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return is_known ? mdgen::client::TerminalSize{size.ws_col, size.ws_row} : mdgen::client::TerminalSize{80, 24};
+  return is_known ? mdgen::client::TerminalSize{size.ws_col, size.ws_row}
+                  : mdgen::client::TerminalSize{80, 24};
 }
 
 std::string variable(const std::string& name) {

@@ -72,7 +72,8 @@ std::vector<std::string> point_lines(const v1::GetMetricsResponse& metrics) {
   std::vector<std::string> lines;
   for (const auto& [step, values] : points_of(metrics)) {
     std::string line = fmt::format("step {}", step);
-    for (const auto& [name, value] : values) line += fmt::format("  {} {}", one_line(name), number_text(value));
+    for (const auto& [name, value] : values)
+      line += fmt::format("  {} {}", one_line(name), number_text(value));
     lines.push_back(line);
   }
   return lines;
@@ -82,7 +83,8 @@ std::vector<std::string> point_objects(const v1::GetMetricsResponse& metrics) {
   std::vector<std::string> lines;
   for (const auto& [step, values] : points_of(metrics)) {
     config::Json json = {{"step", step}};
-    for (const auto& [name, value] : values) json[name] = std::isfinite(value) ? config::Json(value) : nullptr;
+    for (const auto& [name, value] : values)
+      json[name] = std::isfinite(value) ? config::Json(value) : nullptr;
     lines.push_back(json.dump(-1, ' ', false, config::Json::error_handler_t::replace));
   }
   return lines;

@@ -1,9 +1,8 @@
 // workers, queue, drain, top.
-#include "services/client/pool_text.h"
-
 #include "services/client/exit_code.h"
 #include "services/client/format.h"
 #include "services/client/hints.h"
+#include "services/client/pool_text.h"
 #include "services/client/verbs.h"
 #include "services/client/views.h"
 
@@ -54,7 +53,8 @@ ExitCode queue(const Options& options, const Surroundings& world) {
     return kExitOk;
   }
   world.out << queue_text(queue, world.clock.wall(), look_of(options, world)) << std::flush;
-  if (!queue.entries().empty()) print_hints({"status " + queue.entries(0).job_id(), "workers"}, options, world);
+  if (!queue.entries().empty())
+    print_hints({"status " + queue.entries(0).job_id(), "workers"}, options, world);
   return kExitOk;
 }
 

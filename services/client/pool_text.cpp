@@ -36,7 +36,8 @@ std::string states_line(const v1::ListJobsResponse& jobs) {
   std::map<std::string, int> counts;
   for (const v1::Job& job : jobs.jobs()) ++counts[state_name(job.state())];
   std::string line;
-  for (const auto& [state, count] : counts) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", count, state);
+  for (const auto& [state, count] : counts)
+    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", count, state);
   return line.empty() ? "no jobs under way" : line;
 }
 
@@ -99,12 +100,8 @@ std::string queue_text(const v1::GetQueueResponse& queue, WallTime now, const Lo
     const std::string workers = entry.min_workers() == entry.max_workers()
                                     ? std::to_string(entry.min_workers())
                                     : fmt::format("{}:{}", entry.min_workers(), entry.max_workers());
-    table.add({std::to_string(entry.queue().position()),
-               entry.job_id(),
-               entry.name(),
-               entry.owner(),
-               std::to_string(entry.priority()),
-               workers,
+    table.add({std::to_string(entry.queue().position()), entry.job_id(), entry.name(), entry.owner(),
+               std::to_string(entry.priority()), workers,
                entry.queue().has_since()
                    ? duration_text(std::max(0.0, age_seconds(entry.queue().since(), now)))
                    : "-",
@@ -117,7 +114,8 @@ std::string top_text(const Overview& overview, WallTime now, const Look& look) {
   const auto since_1970 = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   const google::protobuf::Timestamp time = google::protobuf::util::TimeUtil::SecondsToTimestamp(since_1970);
   std::string text = tinted("mdgenctl top", Tint::kHead, look) + "  " + one_line(overview.address) + "  " +
-                     clock_text(time) + "  " + states_line(overview.jobs) + "; " + pool_line(overview.queue) + "\n";
+                     clock_text(time) + "  " + states_line(overview.jobs) + "; " + pool_line(overview.queue) +
+                     "\n";
   if (!overview.jobs.jobs().empty()) text += "\n" + active_jobs_text(overview.jobs, look);
   return text + "\n" + workers_text(overview.workers, look);
 }

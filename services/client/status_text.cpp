@@ -63,7 +63,8 @@ std::string recovery_fact(const v1::Job& job) {
 std::string speed_fact(const v1::Job& job) {
   std::vector<std::string> parts;
   if (job.step_seconds() > 0) parts.push_back(fmt::format("{:.3g} s a step", job.step_seconds()));
-  if (job.samples_per_second() > 0) parts.push_back(fmt::format("{:.3g} samples/s", job.samples_per_second()));
+  if (job.samples_per_second() > 0)
+    parts.push_back(fmt::format("{:.3g} samples/s", job.samples_per_second()));
   if (job.flops_per_second() > 0) parts.push_back(fmt::format("{:.3g} FLOP/s", job.flops_per_second()));
   if (job.ceiling_ratio() > 0)
     parts.push_back(fmt::format("{:.1f}% of what matrix products reach here", 100 * job.ceiling_ratio()));

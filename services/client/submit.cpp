@@ -105,7 +105,8 @@ ExitCode submit(const Options& options, const Surroundings& world) {
     print_hints(next_after_submit(job), options, world);
     return kExitOk;
   }
-  if (!options.quiet) world.err << "Ctrl-C leaves the job running; mdgenctl cancel " << job.id() << " ends it\n";
+  if (!options.quiet)
+    world.err << "Ctrl-C leaves the job running; mdgenctl cancel " << job.id() << " ends it\n";
   return follow_to_end(*api, job.id(), options, world);
 }
 

@@ -30,8 +30,8 @@ struct Surroundings {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  std::function<TerminalSize()> terminal;  // of `out`, as it is now
-  bool can_ask = false;                    // a person answers on `in`
+  std::function<TerminalSize()> terminal;                        // of `out`, as it is now
+  bool can_ask = false;                                          // a person answers on `in`
   std::function<std::string(const std::string& name)> variable;  // of the environment; empty: unset
   std::filesystem::path current_folder;                          // relative paths of a spec start here
   std::function<std::shared_ptr<JobApi>(const Endpoint&)> connect;

@@ -41,7 +41,8 @@ void print_job(const v1::Job& job, const Options& options, std::ostream& out, co
 
 Look look_of(const Options& options, const Surroundings& world) {
   const TerminalSize size = world.terminal();
-  const bool may_colour = size.columns > 0 && world.variable("NO_COLOR").empty() && world.variable("TERM") != "dumb";
+  const bool may_colour =
+      size.columns > 0 && world.variable("NO_COLOR").empty() && world.variable("TERM") != "dumb";
   return {.colours = options.color == "always" || (options.color == "auto" && may_colour),
           .utf8 = has_utf8(world.variable),
           .columns = size.columns,

@@ -25,8 +25,8 @@ struct Options {
   access::Sources access;
   Output output = Output::kTable;
   std::optional<Output> output_flag;
-  std::string color = "auto";  // auto, always or never
-  bool quiet = false;          // no word of what could be next
+  std::string color = "auto";                         // auto, always or never
+  bool quiet = false;                                 // no word of what could be next
   std::optional<std::chrono::milliseconds> interval;  // between two looks; nothing: the verb's own
   std::chrono::milliseconds reconnect_for{60000};
 
@@ -36,8 +36,8 @@ struct Options {
   std::vector<std::string> flags;        // after "--"
   bool dry_run = false;
   bool validate_only = false;  // of submit: the coordinator checks it, and makes no job
-  std::string launcher;  // of submit: "slurm"; empty: the coordinator
-  bool print = false;    // of submit: show the batch script only
+  std::string launcher;        // of submit: "slurm"; empty: the coordinator
+  bool print = false;          // of submit: show the batch script only
   SlurmOptions slurm;
   bool follow = false;
   int rank = 0;
@@ -62,11 +62,11 @@ struct Options {
   std::optional<int> priority;      // update, as the next two
   std::string deadline;             // "8h" after the submission; "none"
   std::optional<std::string> new_labels;
-  bool yes = false;                  // delete: without a question
-  std::vector<std::string> series;   // metrics: only these
-  std::int64_t after_step = 0;       // metrics
-  std::string worker;                // drain
-  std::string shell;                 // completion
+  bool yes = false;                 // delete: without a question
+  std::vector<std::string> series;  // metrics: only these
+  std::int64_t after_step = 0;      // metrics
+  std::string worker;               // drain
+  std::string shell;                // completion
   bool markdown = false;
   std::string out;                 // checkpoints export: a file; import: a folder
   std::int64_t since_step = 0;     // ledger show

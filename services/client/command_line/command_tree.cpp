@@ -16,6 +16,18 @@ std::string footer_of(const Verb& verb) {
   return text;
 }
 
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string value = option->get_positional() ? "" : value_text(*option);
+    return (value.empty() ? "" : " " + value) + (option->get_required() ? " (required)" : "");
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    const std::string preset = option->get_default_str();
+    return option->get_description() + (preset.empty() ? "" : " (default: " + preset + ")");
+  }
+};
+
 std::string last_word(const std::string& name) { return name.substr(name.rfind(' ') + 1); }
 
 }  // namespace
@@ -24,6 +36,7 @@ CommandTree::CommandTree()
     : app_("Talks to the MDGen coordinator: submits jobs, shows how they are, changes them.", "mdgenctl") {
   app_.require_subcommand(0, 1);
   app_.fallthrough();
+  app_.formatter(std::make_shared<HelpFormatter>());
   add_global_options();
   for (const Chapter& chapter : chapters())
     for (const Verb& verb : chapter.verbs) add(chapter, verb);
@@ -37,21 +50,22 @@ CommandTree::CommandTree()
 
 void CommandTree::add_global_options() {
   app_.set_version_flag("--version", std::string("mdgenctl ") + MDGEN_VERSION);
-  app_.add_option("--address", options.address_flag, "the coordinator (default: MDGEN_ADDRESS, then the configuration)")
+  app_.add_option("--address", options.address_flag,
+                  "the coordinator (default: MDGEN_ADDRESS, then the configuration)")
       ->type_name("HOST:PORT");
-  app_.add_option("--ca", options.access.ca_file, "its certificate, PEM (default: MDGEN_CA, then the configuration)")
+  app_.add_option("--ca", options.access.ca_file,
+                  "its certificate, PEM (default: MDGEN_CA, then the configuration)")
       ->type_name(kFileType);
   app_.add_option("--token_file", options.access.token_file,
                   "holds the token for it (default: MDGEN_TOKEN, then the configuration)")
       ->type_name(kFileType);
   app_.add_option_function<std::string>(
-          "-o,--output",
-          [this](const std::string& name) { options.output_flag = output_named(name); },
+          "-o,--output", [this](const std::string& name) { options.output_flag = output_named(name); },
           "the form of the answer (default: table)")
-      ->type_name("")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "yaml"}));
-  app_.add_option("--color", options.color, "colours: auto is on terminals without NO_COLOR")
-      ->type_name("")
+  app_.add_option("--color", options.color, "colours; auto: on terminals without NO_COLOR")
+      ->type_name("WHEN")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   app_.add_flag("-q,--quiet", options.quiet, "no word on what could be next");
@@ -61,7 +75,8 @@ CLI::App& CommandTree::parent_of(const Chapter& chapter, const std::string& name
   const std::size_t space = name.find(' ');
   if (space == std::string::npos) return app_;
   const std::string group = name.substr(0, space);
-  if (CLI::App* known = app_.get_subcommand_no_throw(group)) return *known;
+  const auto known = app_.get_subcommands([&](CLI::App* one) { return one->get_name() == group; });
+  if (!known.empty()) return *known.front();
   const auto& groups = verb_groups();
   const auto found =
       std::find_if(groups.begin(), groups.end(), [&](const GroupHelp& one) { return one.name == group; });

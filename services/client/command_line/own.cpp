@@ -8,7 +8,7 @@ namespace {
 void declare_completion(CLI::App& app, Options& options) {
   app.add_option("SHELL", options.shell, "bash, zsh or fish")
       ->required()
-      ->type_name("")
+      ->type_name("SHELL")
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 

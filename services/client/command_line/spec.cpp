@@ -18,7 +18,7 @@ void add_spec_options(CLI::App& app, Options& options) {
 void add_slurm_options(CLI::App& app, Options& options) {
   CLI::Option* launcher = app.add_option("--launcher", options.launcher,
                                          "slurm: a batch job of its own, with no coordinator before it")
-                              ->type_name("")
+                              ->type_name("NAME")
                               ->check(CLI::IsMember({"slurm"}));
   app.add_flag("--print", options.print, "with --launcher: show the batch script; submit nothing")
       ->needs(launcher);
@@ -73,49 +73,51 @@ void declare_spec(CLI::App& app, Options& options) {
   app.add_flag("--markdown", options.markdown, "as docs/spec.md");
 }
 
-constexpr const char* kAfterDashes = "After -- come the reference's training flags and ours (all: mdgenctl spec).";
+constexpr const char* kAfterDashes =
+    "After -- come the reference's training flags and ours (all: mdgenctl spec).";
 
 }  // namespace
 
 Chapter spec_chapter() {
-  return {"Write and submit",
-          {{.name = "submit",
-            .help = "submit a job; prints its id alone on the first line",
-            .run = &submit,
-            .declare = &declare_submit,
-            .notes = kAfterDashes,
-            .examples = "submit -f job.yaml --follow\n"
-                        "submit -f job.yaml --set optim.lr=3e-4 --set name=lr3\n"
-                        "submit -- --train_split splits/atlas_train.csv --val_split splits/atlas_val.csv "
-                        "--data_dir data --sim_condition --prepend_ipa\n"
-                        "submit -f job.yaml --dry-run > complete.yaml\n"
-                        "submit -f job.yaml --launcher slurm --device cuda --slurm partition=gpu",
-            .takes_flags = true},
-           {.name = "validate",
-            .help = "check a job spec without the coordinator",
-            .run = &validate,
-            .declare = &add_spec_options,
-            .notes = kAfterDashes,
-            .examples = "validate -f job.yaml",
-            .takes_flags = true},
-           {.name = "init",
-            .help = "write a commented job spec; never overwrites",
-            .run = &init,
-            .declare = &declare_init,
-            .examples = "init job.yaml"},
-           {.name = "spec",
-            .help = "list every field of a job spec",
-            .run = &describe_spec,
-            .declare = &declare_spec,
-            .examples = "spec"},
-           {.name = "balance",
-            .help = "show how evenly a data set's lengths spread over ranks",
-            .run = &balance,
-            .declare = &declare_balance,
-            .notes = "max/mean: the most loaded rank's work over the mean rank's; residues/real: computed over "
-                     "real ones;\ntime/crop: the most loaded ranks' work, over that of padding to crop.",
-            .examples = "balance --split atlas_train.csv --ranks 8,64",
-            .takes_flags = true}}};
+  return {
+      "Write and submit",
+      {{.name = "submit",
+        .help = "submit a job; prints its id alone on the first line",
+        .run = &submit,
+        .declare = &declare_submit,
+        .notes = kAfterDashes,
+        .examples = "submit -f job.yaml --follow\n"
+                    "submit -f job.yaml --set optim.lr=3e-4 --set name=lr3\n"
+                    "submit -- --train_split splits/atlas_train.csv --val_split splits/atlas_val.csv "
+                    "--data_dir data --sim_condition --prepend_ipa\n"
+                    "submit -f job.yaml --dry-run > complete.yaml\n"
+                    "submit -f job.yaml --launcher slurm --device cuda --slurm partition=gpu",
+        .takes_flags = true},
+       {.name = "validate",
+        .help = "check a job spec without the coordinator",
+        .run = &validate,
+        .declare = &add_spec_options,
+        .notes = kAfterDashes,
+        .examples = "validate -f job.yaml",
+        .takes_flags = true},
+       {.name = "init",
+        .help = "write a commented job spec; never overwrites",
+        .run = &init,
+        .declare = &declare_init,
+        .examples = "init job.yaml"},
+       {.name = "spec",
+        .help = "list every field of a job spec",
+        .run = &describe_spec,
+        .declare = &declare_spec,
+        .examples = "spec"},
+       {.name = "balance",
+        .help = "show how evenly a data set's lengths spread over ranks",
+        .run = &balance,
+        .declare = &declare_balance,
+        .notes = "max/mean: the most loaded rank's work over the mean rank's; residues/real: computed over "
+                 "real ones;\ntime/crop: the most loaded ranks' work, over that of padding to crop.",
+        .examples = "balance --split atlas_train.csv --ranks 8,64",
+        .takes_flags = true}}};
 }
 
 }  // namespace mdgen::client

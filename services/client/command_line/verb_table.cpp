@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 namespace mdgen::client {
 namespace {
@@ -37,6 +38,16 @@ CLI::Option* add_job_or_folder(CLI::App& app, Options& options) {
   return app.add_option("JOB", options.job, "a job, its run folder, or a checkpoint's folder")
       ->required()
       ->type_name(kJobOrFolderType);
+}
+
+std::string value_text(const CLI::Option& option) {
+  if (option.get_items_expected_max() == 0) return "";
+  const std::string type = option.get_type_name();  // "WHICH:{raw,ema}" of those that choose
+  const std::size_t open = type.find('{');
+  if (open == std::string::npos) return type;
+  std::string choices = type.substr(open + 1, type.find('}') - open - 1);
+  std::replace(choices.begin(), choices.end(), ',', '|');
+  return choices;
 }
 
 CLI::Validator at_least(double low) {
