@@ -154,6 +154,8 @@ void read_access(Options& options, const std::vector<std::string>& words) {
     if (name == "--address") options.address_flag = value;
     if (name == "--ca") options.access.ca_file = value;
     if (name == "--token_file") options.access.token_file = value;
+    if (name == "--cert") options.access.certificate_file = value;
+    if (name == "--key") options.access.key_file = value;
   }
 }
 

@@ -57,11 +57,12 @@ Tail read_end(JobApi& api, v1::StreamLogsRequest request, const Surroundings& wo
 }
 
 Tail last_lines(JobApi& api, v1::StreamLogsRequest request, int lines, const Surroundings& world) {
-  for (std::int64_t bytes = lines * kBytesOfALine;; bytes *= 8) {
+  for (std::int64_t bytes = std::max(lines, 1) * kBytesOfALine;; bytes *= 8) {
     request.set_tail_bytes(std::min(bytes, kMostTail));
     Tail end = read_end(api, request, world);
     const auto size = static_cast<std::int64_t>(end.text.size());
-    const bool is_all = request.has_since() || end.next_offset <= size || bytes >= kMostTail;
+    const bool has_start = size > 0 && end.next_offset <= size;  // nothing: the last line is longer
+    const bool is_all = request.has_since() || has_start || bytes >= kMostTail;
     const std::size_t start = tail_of(end.text, lines);
     if (start == 0 && !is_all) continue;
     end.text.erase(0, start);
@@ -84,7 +85,7 @@ ExitCode logs(const Options& options, const Surroundings& world) {
       world.out << end.text << std::flush;
       request.set_offset(end.next_offset);
     });
-    request.clear_since();
+    if (request.offset() > 0) request.clear_since();
     if (!options.follow) return kExitOk;
   }
   request.set_follow(options.follow);

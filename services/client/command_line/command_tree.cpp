@@ -59,6 +59,11 @@ void CommandTree::add_global_options() {
   app_.add_option("--token_file", options.access.token_file,
                   "holds the token for it (default: MDGEN_TOKEN, then the configuration)")
       ->type_name(kFileType);
+  app_.add_option("--cert", options.access.certificate_file,
+                  "a certificate of one's own, PEM, where it is asked for (default: MDGEN_CERT)")
+      ->type_name(kFileType);
+  app_.add_option("--key", options.access.key_file, "that certificate's key, PEM (default: MDGEN_KEY)")
+      ->type_name(kFileType);
   app_.add_option_function<std::string>(
           "-o,--output", [this](const std::string& name) { options.output_flag = output_named(name); },
           "the form of the answer (default: table)")

@@ -40,7 +40,7 @@ TEST(ClientConfig, NamesTheLineThatIsWrong) {
   EXPECT_THAT(problem_of("address: h:7\noutput: xml\n"), HasSubstr("/c/config.yaml:2: output \"xml\""));
   EXPECT_THAT(problem_of("address: [a]\n"), HasSubstr("/c/config.yaml:1: \"address\" needs a text"));
   EXPECT_THAT(problem_of("- a\n"), HasSubstr("not a map"));
-  EXPECT_THAT(problem_of("address: \"x\n"), HasSubstr("/c/config.yaml:"));
+  EXPECT_THAT(problem_of("address: [x\n"), HasSubstr("/c/config.yaml:"));
 }
 
 TEST(ClientConfig, WhereItLies) {

@@ -47,6 +47,7 @@ TEST(SlurmScript, Print_IsTheGoldenScript) {
 
 TEST(SlurmScript, Submit_HandsTheSameScriptOverAndTellsTheNumber) {
   FakeWorld print, fake;
+  fake.terminal = {80, 24};
   ASSERT_EQ(print.run(submit_words({"--print"})), kExitOk);
   ASSERT_EQ(fake.run(submit_words({})), kExitOk);
   EXPECT_THAT(fake.batch_scripts, ::testing::ElementsAre(print.out.str()));
