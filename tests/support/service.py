@@ -88,11 +88,11 @@ class Service:
         for program in self.workers + [self.coordinator]:
             program.stop()
 
-    def start_coordinator(self, listen="127.0.0.1:0"):
+    def start_coordinator(self, listen="127.0.0.1:0", http="127.0.0.1:0"):
         self.starts += 1
         self.coordinator = Program(
             [
-                BIN / "mdgen-coordinator", "--listen", listen, "--http", "127.0.0.1:0",
+                BIN / "mdgen-coordinator", "--listen", listen, "--http", http,
                 "--state_dir", self.folder / "state", *self.coordinator_flags,
             ],
             self.folder,
