@@ -84,16 +84,26 @@ Listed look_at(const fs::path& folder) {
   return row;
 }
 
+std::string table_head() {
+  return fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", "NAME", "STEP", "GEN", "AGE", "MB",
+                     "VAL_LOSS", "STATE");
+}
+
+// `age` and `bytes` below 0: unknown.
+std::string table_row(const std::string& name, std::int64_t step, std::int64_t generation, double age,
+                      std::int64_t bytes, std::optional<double> val_loss, const std::string& state) {
+  return fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", one_line(name), step, generation,
+                     age < 0 ? "-" : duration_text(age),
+                     bytes < 0 ? "-" : fmt::format("{:.1f}", static_cast<double>(bytes) / 1e6),
+                     val_loss ? fmt::format("{:.6g}", *val_loss) : "-", state);
+}
+
 std::string table_of(const std::vector<Listed>& rows) {
-  std::string text = fmt::format("{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", "NAME", "STEP", "GEN", "AGE",
-                                 "MB", "VAL_LOSS", "STATE");
+  std::string text = table_head();
   for (const Listed& row : rows) {
-    const auto loss = row.manifest ? row.manifest->summary.val_loss : std::nullopt;
-    text += fmt::format(
-        "{:<24} {:>9} {:>5} {:>7} {:>10} {:>10}  {}\n", row.folder.filename().string(), row.name.step,
-        row.name.generation, duration_text(row.age_seconds),
-        row.manifest ? fmt::format("{:.1f}", static_cast<double>(row.manifest->bytes()) / 1e6) : "-",
-        loss ? fmt::format("{:.6g}", *loss) : "-", row.state());
+    text += table_row(row.folder.filename().string(), row.name.step, row.name.generation, row.age_seconds,
+                      row.manifest ? row.manifest->bytes() : -1,
+                      row.manifest ? row.manifest->summary.val_loss : std::nullopt, row.state());
   }
   return text;
 }
@@ -120,8 +130,55 @@ fs::path find(const std::vector<fs::path>& all, const std::string& named) {
   throw UsageError("there is no checkpoint " + named);
 }
 
-void print_json(const config::Json& json, const Options& options, std::ostream& out) {
-  out << (options.output == Output::kJson ? json.dump(2) + "\n" : yaml_text(json));
+// As list_checkpoints shows those that this machine sees.
+std::string table_of(const v1::ListCheckpointsResponse& list, WallTime now) {
+  std::string text = table_head();
+  for (const v1::CheckpointInfo& one : list.checkpoints()) {
+    text += table_row(one.name(), one.step(), one.generation(),
+                      one.has_written_at() ? std::max(0.0, age_seconds(one.written_at(), now)) : -1,
+                      one.bytes(), one.has_val_loss() ? std::optional(one.val_loss()) : std::nullopt,
+                      one.problem().empty() ? "complete" : "BAD: " + one_line(one.problem()));
+  }
+  return text;
+}
+
+config::Json json_of(const v1::CheckpointInfo& one, WallTime now) {
+  config::Json json = {{"folder", one.folder()},
+                       {"step", one.step()},
+                       {"generation", one.generation()},
+                       {"age_seconds", age_seconds(one.written_at(), now)},
+                       {"complete", one.problem().empty()},
+                       {"pinned", nullptr}};
+  if (!one.problem().empty()) {
+    json["problem"] = one.problem();
+    return json;
+  }
+  json["bytes"] = one.bytes();
+  if (one.has_val_loss()) json["val_loss"] = one.val_loss();
+  return json;
+}
+
+// Where the run folder is not mounted the coordinator looks.
+ExitCode list_of_coordinator(JobApi& api, const std::string& id, const Options& options,
+                             const Surroundings& world) {
+  const v1::ListCheckpointsResponse list = api.checkpoints(id);
+  if (options.output == Output::kTable) {
+    world.out << (list.checkpoints().empty() ? "no checkpoints\n" : table_of(list, world.clock.wall()))
+              << std::flush;
+    return kExitOk;
+  }
+  config::Json json = config::Json::array();
+  for (const v1::CheckpointInfo& one : list.checkpoints()) json.push_back(json_of(one, world.clock.wall()));
+  print_json({{"checkpoints", json}}, options, world.out);
+  return kExitOk;
+}
+
+// The coordinator's words for a job whose run folder this machine does not see.
+std::optional<v1::Job> job_elsewhere(JobApi& api, const Options& options) {
+  v1::Job job = api.get(options.job);
+  std::error_code not_here;
+  if (fs::is_directory(job.run_folder(), not_here)) return std::nullopt;
+  return job;
 }
 
 }  // namespace
@@ -138,6 +195,11 @@ fs::path named_folder(const Options& options, const Surroundings& world) {
 }
 
 ExitCode list_checkpoints(const Options& options, const Surroundings& world) {
+  if (!fs::is_directory(world.current_folder / options.job) && options.job.find('/') == std::string::npos) {
+    const auto api = open_api(options, world);
+    if (const auto job = job_elsewhere(*api, options))
+      return list_of_coordinator(*api, job->id(), options, world);
+  }
   std::vector<Listed> rows;
   for (const fs::path& folder : checkpoints_below(named_folder(options, world)))
     rows.push_back(look_at(folder));

@@ -1,12 +1,12 @@
-// Verbs that change a job: cancel, pause, resume, inject; and what there is to know of it, describe.
+// Verbs that change a job: cancel, pause, resume, update, retry, delete, inject.
 #include <charconv>
-#include <filesystem>
 #include <map>
 #include <string_view>
 
-#include "core/checkpoint/store.h"
-#include "core/config/json.h"
+#include "core/base/error.h"
+#include "core/base/identity.h"
 #include "services/client/format.h"
+#include "services/client/hints.h"
 #include "services/client/verbs.h"
 
 namespace mdgen::client {
@@ -49,43 +49,96 @@ v1::Fault fault_of(const Options& options) {
   return fault;
 }
 
-// Those that this machine sees; none where the run folder is not mounted.
-std::vector<std::string> checkpoints_of(const v1::Job& job) {
-  std::vector<std::string> names;
-  std::error_code not_here;
-  const auto folder = std::filesystem::path(job.run_folder()) / "checkpoints";
-  if (job.run_folder().empty() || !std::filesystem::is_directory(folder, not_here)) return names;
-  for (const auto& one : checkpoint::list(folder)) names.push_back(one.filename().string());
-  return names;
+// "2h": seconds after the submission; "none": no deadline any more.
+double deadline_of(const std::string& text) {
+  if (text == "none") return 0;
+  const auto seconds = parse_duration(text);
+  if (!seconds || *seconds <= 0)
+    throw UsageError("--deadline \"" + text + "\" is neither a duration such as 90m, 8h or 2d, nor none");
+  return *seconds;
 }
 
-void print_changed(const v1::Job& job, const Options& options, std::ostream& out) {
-  print_job(job, options, out, job.id() + " " + state_name(job.state()) + "\n");
+void print_changed(const v1::Job& job, const Options& options, const Surroundings& world) {
+  print_job(job, options, world.out, one_line(job.id()) + " " + state_name(job.state()) + "\n");
+  print_hints(next_after_change(job), options, world);
+}
+
+// "y" or "yes" of whoever sits there.
+bool agrees(const std::string& question, const Surroundings& world) {
+  world.err << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(world.in, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 }  // namespace
 
-ExitCode describe(const Options& options, const Surroundings& world) {
-  const v1::Job job = open_api(options, world)->get(options.job);
-  const bool is_table = options.output == Output::kTable;
-  print_job(job, options, world.out, is_table ? describe_text(job, checkpoints_of(job)) : std::string());
-  return kExitOk;
-}
-
 ExitCode cancel(const Options& options, const Surroundings& world) {
-  print_changed(open_api(options, world)->cancel(options.job, options.grace_seconds), options, world.out);
+  print_changed(open_api(options, world)->cancel(options.job, options.grace_seconds), options, world);
   return kExitOk;
 }
 
 ExitCode pause(const Options& options, const Surroundings& world) {
-  print_changed(open_api(options, world)->pause(options.job, options.grace_seconds), options, world.out);
+  print_changed(open_api(options, world)->pause(options.job, options.grace_seconds), options, world);
   return kExitOk;
 }
 
 ExitCode resume(const Options& options, const Surroundings& world) {
   std::optional<v1::WorkerRange> workers;
   if (!options.workers.empty()) workers = worker_range(options.workers);
-  print_changed(open_api(options, world)->resume(options.job, workers), options, world.out);
+  print_changed(open_api(options, world)->resume(options.job, workers), options, world);
+  return kExitOk;
+}
+
+ExitCode update(const Options& options, const Surroundings& world) {
+  v1::UpdateJobRequest request;
+  request.set_id(options.job);
+  if (options.priority) request.set_priority(*options.priority);
+  if (!options.deadline.empty()) request.set_deadline_seconds(deadline_of(options.deadline));
+  if (options.new_labels) request.set_labels(*options.new_labels);
+  if (!options.priority && options.deadline.empty() && !options.new_labels)
+    throw UsageError("update what? Give --priority, --deadline or --labels");
+  print_changed(open_api(options, world)->update(request), options, world);
+  return kExitOk;
+}
+
+ExitCode retry(const Options& options, const Surroundings& world) {
+  const auto api = open_api(options, world);
+  const std::string request_id = make_uuid();
+  v1::Job job;
+  try {
+    job = api->retry(options.job, request_id);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnavailable) throw;
+    world.sleep(std::chrono::milliseconds(500));
+    job = api->retry(options.job, request_id);  // the same id makes no second one
+  }
+  print_job(job, options, world.out, one_line(job.id()) + "\n");
+  print_hints(next_after_submit(job), options, world);
+  return kExitOk;
+}
+
+ExitCode remove(const Options& options, const Surroundings& world) {
+  const auto api = open_api(options, world);
+  std::string id = options.job;
+  if (!options.yes) {
+    if (!world.can_ask)
+      throw UsageError("delete forgets a job for good: give --yes where nobody can be asked");
+    const v1::Job job = api->get(options.job);
+    id = job.id();  // what was asked about and nothing else
+    const std::string question = "Forget job " + one_line(job.id()) + " (" + one_line(job.name()) + ", " +
+                                 state_name(job.state()) + ")? Its run folder stays.";
+    if (!agrees(question, world)) {
+      world.err << "nothing was done" << std::endl;
+      return kExitFailed;
+    }
+  }
+  api->remove(id);
+  if (options.output == Output::kTable) {
+    world.out << one_line(id) << " deleted" << std::endl;
+  } else {
+    print_json({{"id", id}, {"deleted", true}}, options, world.out);
+  }
   return kExitOk;
 }
 

@@ -43,12 +43,12 @@ ExitCode verify_data(const Options& options, const Surroundings& world) {
   if (fs::exists(list_file)) known = data::parse_digest_list(read_file(list_file), list_file.string());
 
   const auto progress = [&](std::size_t done, std::size_t total) {
-    if (world.terminal_columns > 0) world.err << '\r' << done << " of " << total << " arrays" << std::flush;
+    if (world.terminal().columns > 0) world.err << '\r' << done << " of " << total << " arrays" << std::flush;
     return true;
   };
   const data::ContentCheck check =
       data::check_content(spec.data().data_dir(), manifest, known, options.threads, progress);
-  if (world.terminal_columns > 0) world.err << '\n';
+  if (world.terminal().columns > 0) world.err << '\n';
 
   const bool good = check.problems.empty() && check.arrays > 0;
   const bool record = good && check.as_recorded < check.arrays;

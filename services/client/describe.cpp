@@ -1,4 +1,3 @@
-#include <google/protobuf/util/time_util.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -6,19 +5,14 @@
 #include <map>
 
 #include "services/client/format.h"
+#include "services/client/table.h"
 
 namespace mdgen::client {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
 using Row = std::array<std::string, 13>;
 
 std::string seconds_text(double seconds) { return fmt::format("{:.2f}", seconds); }
-
-std::string clock_text(const google::protobuf::Timestamp& time) {
-  return TimeUtil::ToString(time).substr(11, 8) + "Z";
-}
 
 Row row_of(const v1::Recovery& one) {
   const auto done = [&](double seconds) { return one.complete() ? seconds_text(seconds) : "-"; };
@@ -78,8 +72,34 @@ std::string recoveries_text(const v1::Job& job) {
   return text;
 }
 
-std::string describe_text(const v1::Job& job, const std::vector<std::string>& checkpoints) {
-  std::string text = status_text(job);
+std::string phase_name(v1::TrainerPhase phase) {
+  const std::string name = v1::TrainerPhase_Name(phase);
+  const std::string prefix = "TRAINER_PHASE_";
+  if (phase == v1::TRAINER_PHASE_UNSPECIFIED || !name.starts_with(prefix)) return "-";
+  return name.substr(prefix.size());
+}
+
+std::string ranks_text(const v1::Job& job, const Look& look) {
+  if (job.ranks().empty()) return "";
+  Table table({"  RANK", "WORKER", "HOST", "ATTEMPT", "PHASE", "STEP", "COMPUTE", "SLOWNESS", "BEAT"});
+  for (const v1::RankInfo& rank : job.ranks()) {
+    table.add({"  " + std::to_string(rank.rank()),
+               rank.worker_id(),
+               rank.host(),
+               std::to_string(rank.attempt()),
+               phase_name(rank.phase()),
+               std::to_string(rank.step()),
+               rank.compute_seconds() > 0 ? fmt::format("{:.3g}s", rank.compute_seconds()) : "-",
+               {rank.slowness() > 0 ? fmt::format("{:.2f}", rank.slowness()) : "-",
+                rank.straggler() ? Tint::kWarn : Tint::kNone},
+               fmt::format("{:.1f}s", rank.beat_age_seconds())});
+  }
+  return table.text(look);
+}
+
+std::string describe_text(const v1::Job& job, const std::vector<std::string>& checkpoints, WallTime now,
+                          const Look& look) {
+  std::string text = status_text(job, now, look);
   if (job.has_spec()) {
     text += fmt::format("workers       {} of {} to {}\n", job.workers(), job.spec().workers().min(),
                         job.spec().workers().max());
@@ -88,6 +108,8 @@ std::string describe_text(const v1::Job& job, const std::vector<std::string>& ch
   if (job.has_timeouts()) text += timeouts_text(job.timeouts());
   if (!checkpoints.empty()) text += fmt::format("checkpoints   {}\n", checkpoints.size());
   for (const std::string& name : checkpoints) text += "  " + one_line(name) + "\n";
+  if (!job.ranks().empty()) text += "ranks         " + std::to_string(job.ranks_size()) + "\n";
+  text += ranks_text(job, look);
   if (job.recoveries().empty()) return text;
   text += fmt::format(
       "recoveries    {}{}; seconds\n", std::max<std::int64_t>(job.recovery_count(), job.recoveries_size()),

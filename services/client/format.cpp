@@ -1,27 +1,19 @@
 #include "services/client/format.h"
 
-#include <google/protobuf/util/time_util.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <vector>
 
+#include "services/client/charts.h"
 #include "services/client/exit_code.h"
+#include "services/client/table.h"
 
 namespace mdgen::client {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
-std::string time_text(const google::protobuf::Timestamp& time) { return TimeUtil::ToString(time); }
-
-std::string reason_text(const std::string& reason, const std::string& message) {
-  const std::string line = one_line(message);
-  if (reason.empty()) return line;
-  return line.empty() ? reason : reason + ": " + line;
-}
+constexpr std::size_t kLongestBar = 30;
+constexpr std::size_t kRoomForText = 60;  // a bar takes what is left of a line
 
 std::string loss_text(const v1::Job& job) {
   if (!job.has_loss()) return "";
@@ -29,37 +21,8 @@ std::string loss_text(const v1::Job& job) {
   return job.has_first_loss() ? fmt::format("{:.4g}->{}", job.first_loss(), last) : last;
 }
 
-std::string steps_text(const v1::Job& job) {
-  return job.total_steps() > 0 ? fmt::format("{}/{}", job.step(), job.total_steps())
-                               : std::to_string(job.step());
-}
-
-void add_line(std::string& text, const std::string& name, const std::string& value) {
-  if (!value.empty()) text += fmt::format("{:<14}{}\n", name, one_line(value));
-}
-
-using Row = std::array<std::string, 7>;
-
-Row row_of(const v1::Job& job, std::chrono::system_clock::time_point now) {
-  const double age = std::chrono::duration<double>(now.time_since_epoch()).count() -
-                     static_cast<double>(job.created_at().seconds());
-  return {job.id(),
-          job.name(),
-          state_name(job.state()),
-          steps_text(job),
-          job.has_loss() ? fmt::format("{:.4g}", job.loss()) : "-",
-          std::to_string(job.workers()),
-          job.has_created_at() ? duration_text(std::max(0.0, age)) : "-"};
-}
-
-// The newest one, shortly.
-std::string recovery_text(const v1::Job& job) {
-  if (job.recoveries().empty()) return "";
-  const v1::Recovery& last = job.recoveries(job.recoveries_size() - 1);
-  const auto count = std::max<std::int64_t>(job.recovery_count(), job.recoveries_size());
-  const std::string how =
-      last.complete() ? fmt::format("in {:.2f} s from {}", last.total_seconds(), last.source()) : "under way";
-  return fmt::format("{}, the last {}: {}", count, how, reason_text(last.reason(), last.message()));
+std::string state_text(v1::JobState state, const Look& look) {
+  return tinted(state_name(state), tint_of(state), look);
 }
 
 }  // namespace
@@ -71,13 +34,21 @@ std::string state_name(v1::JobState state) {
   return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
-std::string duration_text(double seconds) {
-  if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e12) return "?";
-  const auto total = static_cast<long long>(std::llround(seconds));
-  if (total < 60) return fmt::format("{}s", total);
-  if (total < 3600) return fmt::format("{}m{:02}s", total / 60, total % 60);
-  if (total < 86400) return fmt::format("{}h{:02}m", total / 3600, total / 60 % 60);
-  return fmt::format("{}d{:02}h", total / 86400, total / 3600 % 24);
+std::string reason_text(const std::string& reason, const std::string& message) {
+  const std::string line = one_line(message);
+  if (reason.empty()) return line;
+  return line.empty() ? one_line(reason) : one_line(reason) + ": " + line;
+}
+
+std::string steps_text(const v1::Job& job) {
+  return job.total_steps() > 0 ? fmt::format("{}/{}", job.step(), job.total_steps())
+                               : std::to_string(job.step());
+}
+
+double fraction_done(const v1::Job& job) {
+  if (job.progress() > 0) return std::min(1.0, job.progress());
+  if (job.total_steps() <= 0) return 0;
+  return std::clamp(static_cast<double>(job.step()) / static_cast<double>(job.total_steps()), 0.0, 1.0);
 }
 
 std::string progress_text(const v1::Job& job) {
@@ -89,67 +60,78 @@ std::string progress_text(const v1::Job& job) {
   return text;
 }
 
-std::string transition_text(const v1::Transition& transition) {
-  const std::string time = time_text(transition.at());  // 2026-11-23T09:15:02.123Z
-  const std::string why = reason_text(transition.reason(), transition.message());
-  return time.substr(11, 8) + "Z " + state_name(transition.state()) + (why.empty() ? "" : "  " + why);
+std::string bar_text(const v1::Job& job, const Look& look) {
+  std::string line = state_text(job.state(), look);
+  const std::size_t room = look.columns > kRoomForText ? look.columns - kRoomForText : 0;
+  if (job.step() > 0) {
+    const std::size_t width = std::min(kLongestBar, room);
+    if (width >= 10) {
+      line += "  " + tinted(progress_bar(fraction_done(job), width, look.utf8), Tint::kBusy, look) +
+              fmt::format(" {:3.0f}%", std::floor(100 * fraction_done(job)));
+    }
+    line += "  " + progress_text(job);
+  } else if (job.has_queue() && job.queue().position() > 0) {
+    line += fmt::format("  position {}: {}", job.queue().position(),
+                        reason_text(job.queue().reason(), job.queue().message()));
+  } else if (!job.message().empty()) {
+    line += "  " + one_line(job.message());
+  }
+  // A line that wraps cannot be written over.
+  return fitted(line, look.columns > 0 ? look.columns - 1 : 0);
 }
 
-std::string outcome_text(const v1::Job& job) {
-  std::string text = fmt::format("job {} {}", job.id(), state_name(job.state()));
+std::string transition_text(const v1::Transition& transition, const Look& look) {
+  const std::string why = reason_text(transition.reason(), transition.message());
+  return tinted(clock_text(transition.at()), Tint::kDim, look) + " " + state_text(transition.state(), look) +
+         (why.empty() ? "" : "  " + why);
+}
+
+std::string outcome_text(const v1::Job& job, const Look& look) {
+  std::string text = fmt::format("job {} {}", one_line(job.id()), state_text(job.state(), look));
   const std::string why = reason_text(job.reason(), job.message());
   if (job.state() == v1::JOB_STATE_FAILED && !why.empty()) return text + "  " + why;
   text += fmt::format("  steps={}", job.step());
   if (job.has_loss()) text += "  loss=" + loss_text(job);
-  if (!job.checkpoint().empty()) text += "  checkpoint=" + job.checkpoint();
+  if (!job.checkpoint().empty()) text += "  checkpoint=" + one_line(job.checkpoint());
   return text;
 }
 
-std::string status_text(const v1::Job& job) {
-  std::string text;
-  add_line(text, "job", job.id());
-  add_line(text, "name", job.name());
-  add_line(text, "state", state_name(job.state()));
-  add_line(text, "reason", reason_text(job.reason(), job.message()));
-  add_line(text, "progress", progress_text(job));
-  add_line(text, "loss", loss_text(job));
-  add_line(text, "workers", std::to_string(job.workers()));
-  add_line(text, "restarts", std::to_string(job.restarts()));
-  add_line(text, "recoveries", recovery_text(job));
-  if (job.lost_steps() > 0) add_line(text, "lost steps", std::to_string(job.lost_steps()));
-  if (job.bad_samples() > 0) add_line(text, "bad samples", std::to_string(job.bad_samples()));
-  add_line(text, "checkpoint", job.checkpoint());
-  add_line(text, "data digest", job.manifest_digest());
-  add_line(text, "run folder", job.run_folder());
-  if (job.has_created_at()) add_line(text, "created", time_text(job.created_at()));
-  if (job.has_started_at()) add_line(text, "started", time_text(job.started_at()));
-  if (job.has_ended_at()) add_line(text, "ended", time_text(job.ended_at()));
-  for (const std::string& warning : job.warnings()) add_line(text, "warning", one_line(warning));
-  for (const v1::Transition& transition : job.transitions()) {
-    add_line(text, "  " + time_text(transition.at()).substr(0, 10), transition_text(transition));
-  }
-  return text;
+std::string labels_text(const google::protobuf::Map<std::string, std::string>& labels) {
+  std::vector<std::string> words;
+  for (const auto& [name, value] : labels) words.push_back(value.empty() ? name : name + "=" + value);
+  std::sort(words.begin(), words.end());
+  return fmt::format("{}", fmt::join(words, ","));
 }
 
-std::string list_text(const v1::ListJobsResponse& jobs, std::chrono::system_clock::time_point now) {
+std::string list_text(const v1::ListJobsResponse& jobs, WallTime now, const Look& look) {
   if (jobs.jobs().empty()) return "no jobs\n";
-  std::vector<Row> rows{{"ID", "NAME", "STATE", "STEP", "LOSS", "WORKERS", "AGE"}};
-  for (const v1::Job& job : jobs.jobs()) rows.push_back(row_of(job, now));
-  std::array<std::size_t, std::tuple_size_v<Row>> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  Table table({"ID", "NAME", "STATE", "STEP", "LOSS", "WORKERS", "ETA", "OWNER", "LABELS", "AGE"});
+  for (const v1::Job& job : jobs.jobs()) {
+    const bool has_eta = job.eta_seconds() > 0 && !is_final(job.state());
+    table.add(
+        {job.id(),
+         job.name(),
+         {state_name(job.state()), tint_of(job.state())},
+         steps_text(job),
+         job.has_loss() ? fmt::format("{:.4g}", job.loss()) : "-",
+         std::to_string(job.workers()),
+         has_eta ? duration_text(job.eta_seconds()) : "",
+         job.owner(),
+         labels_text(job.labels()),
+         job.has_created_at() ? duration_text(std::max(0.0, age_seconds(job.created_at(), now))) : "-"});
   }
-  std::string text;
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i) text += fmt::format("{:<{}}  ", row[i], widths[i]);
-    text += row.back() + "\n";
-  }
-  return text;
+  return table.text(look);
 }
 
 std::string one_line(const std::string& text) {
   std::string line;
-  for (char c : text) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    const bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F steer terminals too
+    line += c < 0x20 || c == 0x7f || is_c1 ? ' ' : text[i];
+    if (is_c1) ++i;
+  }
   return line;
 }
 

@@ -58,12 +58,6 @@ std::string table_of(const ledger::Records& records) {
   return text;
 }
 
-void print_json(const config::Json& json, const Options& options, std::ostream& out) {
-  out << (options.output == Output::kJson
-              ? json.dump(2, ' ', false, config::Json::error_handler_t::replace) + "\n"
-              : yaml_text(json));
-}
-
 config::Json verdict_json(const std::string& job, const ledger::Verdict& verdict) {
   return {{"job", job},
           {"ok", verdict.ok()},

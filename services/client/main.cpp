@@ -11,31 +11,37 @@
 
 namespace {
 
-// 0: not a terminal.
-std::size_t columns_of(int descriptor) {
-  if (::isatty(descriptor) != 1) return 0;
+mdgen::client::TerminalSize terminal_of(int descriptor) {
+  if (::isatty(descriptor) != 1) return {};
   winsize size{};
   const bool is_known = ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return is_known ? size.ws_col : 80;
+  return is_known ? mdgen::client::TerminalSize{size.ws_col, size.ws_row}
+                  : mdgen::client::TerminalSize{80, 24};
+}
+
+std::string variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? "" : value;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  const char* address = std::getenv("MDGEN_ADDRESS");
   const mdgen::SystemClock clock;
   std::error_code no_folder;  // relative paths are then refused, other verbs work
   const mdgen::client::Surroundings world{
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
-      .terminal_columns = columns_of(STDOUT_FILENO),
-      .default_address = address == nullptr ? "" : address,
+      .terminal = [] { return terminal_of(STDOUT_FILENO); },
+      .can_ask = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1,
+      .variable = variable,
       .current_folder = std::filesystem::current_path(no_folder),
       .connect =
-          [](const std::string& target, const mdgen::access::Sources& sources) {
-            return mdgen::client::connect_grpc(target, mdgen::access::find_access(sources));
+          [](const mdgen::client::Endpoint& to) {
+            return mdgen::client::connect_grpc(to.address, mdgen::access::find_access(to.access),
+                                               to.answer_within);
           },
       .submit_batch = mdgen::client::submit_to_sbatch,
       .launcher = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "mdgen-launch",

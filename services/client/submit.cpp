@@ -1,8 +1,10 @@
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/identity.h"
 #include "core/config/json.h"
 #include "core/config/spec.h"
 #include "services/client/format.h"
+#include "services/client/hints.h"
 #include "services/client/spec_source.h"
 #include "services/client/verbs.h"
 
@@ -75,6 +77,7 @@ ExitCode submit_to_slurm(config::JobSpec spec, const Options& options, const Sur
       world.out << yaml_text(json) << std::flush;
       break;
   }
+  if (options.quiet || world.terminal().columns == 0) return kExitOk;
   world.err << "next: squeue -j " << number << " | scancel " << number << "; it writes to " << spec.work_dir()
             << '/' << spec.name() << ".slurm-" << number << ".out\n";
   return kExitOk;
@@ -91,16 +94,20 @@ ExitCode submit(const Options& options, const Surroundings& world) {
   }
   if (options.launcher == "slurm") return submit_to_slurm(resolved.spec, options, world);
   const auto api = open_api(options, world);
+  if (options.validate_only) {
+    api->check(resolved.spec);
+    world.err << "the coordinator would take it; nothing was submitted" << std::endl;
+    return kExitOk;
+  }
   const v1::Job job = submit_once(*api, resolved.spec, world);
   print_id(job, options, world);
-  const std::string ctl = options.address.empty() ? "mdgenctl" : "mdgenctl --address " + options.address;
-  if (options.follow) {
-    world.err << "Ctrl-C leaves the job running; " << ctl << " cancel " << job.id() << " ends it\n";
-    return follow_to_end(*api, job.id(), options, world);
+  if (!options.follow) {
+    print_hints(next_after_submit(job), options, world);
+    return kExitOk;
   }
-  world.err << "next: " << ctl << " watch " << job.id() << " | " << ctl << " logs " << job.id() << " -f | "
-            << ctl << " cancel " << job.id() << '\n';
-  return kExitOk;
+  if (!options.quiet)
+    world.err << "Ctrl-C leaves the job running; mdgenctl cancel " << job.id() << " ends it\n";
+  return follow_to_end(*api, job.id(), options, world);
 }
 
 ExitCode validate(const Options& options, const Surroundings& world) {
@@ -113,6 +120,31 @@ ExitCode validate(const Options& options, const Surroundings& world) {
               << resolved.spec.workers().max() << " workers, global batch "
               << resolved.spec.global_batch_size() << '\n';
   }
+  return kExitOk;
+}
+
+ExitCode init(const Options& options, const Surroundings& world) {
+  const std::string file = options.file.empty() ? "job.yaml" : options.file;
+  const std::string text = config::commented_yaml();
+  if (file == "-") {
+    world.out << text;
+    return kExitOk;
+  }
+  try {
+    write_file_synced(world.current_folder / file, text);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  world.out << file << '\n';
+  if (!options.quiet) {
+    world.err << "edit it, then: mdgenctl validate -f " << file << "; mdgenctl submit -f " << file
+              << " --follow\n";
+  }
+  return kExitOk;
+}
+
+ExitCode describe_spec(const Options& options, const Surroundings& world) {
+  world.out << (options.markdown ? config::markdown_table() : config::flags_help());
   return kExitOk;
 }
 

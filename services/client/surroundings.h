@@ -14,14 +14,27 @@
 
 namespace mdgen::client {
 
+struct TerminalSize {
+  std::size_t columns = 0;  // 0: it is no terminal
+  std::size_t rows = 0;
+};
+
+// Where and how to call a coordinator.
+struct Endpoint {
+  std::string address;  // HOST:PORT
+  access::Sources access;
+  std::chrono::milliseconds answer_within{20'000};
+};
+
 struct Surroundings {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  std::size_t terminal_columns = 0;      // of `out`; 0: it is no terminal
-  std::string default_address;           // MDGEN_ADDRESS; may be empty
-  std::filesystem::path current_folder;  // relative paths of a spec start here
-  std::function<std::unique_ptr<JobApi>(const std::string& address, const access::Sources&)> connect;
+  std::function<TerminalSize()> terminal;                        // of `out`, as it is now
+  bool can_ask = false;                                          // a person answers on `in`
+  std::function<std::string(const std::string& name)> variable;  // of the environment; empty: unset
+  std::filesystem::path current_folder;                          // relative paths of a spec start here
+  std::function<std::shared_ptr<JobApi>(const Endpoint&)> connect;
   // Hands a script to sbatch and returns the new batch job's number. Throws Error.
   std::function<std::string(const std::string& script)> submit_batch;
   std::filesystem::path launcher;  // mdgen-launch

@@ -1,18 +1,20 @@
-// How a followed job looks.
+// How a followed job looks, and what is drawn over again.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <ostream>
 
 #include "services/client/follow.h"
+#include "services/client/look.h"
 
 namespace mdgen::client {
 
 // A line for each change, for logs and pipes.
 class LineView : public FollowView {
  public:
-  explicit LineView(std::ostream& out) : out_(out) {}
+  LineView(std::ostream& out, const Look& look) : out_(out), look_(look) {}
   void on_transition(const v1::Transition& transition) override;
   void on_progress(const v1::Job& job) override;
   void on_note(const std::string& text) override;
@@ -20,13 +22,15 @@ class LineView : public FollowView {
 
  private:
   std::ostream& out_;
+  Look look_;
   std::int64_t last_step_ = 0;
 };
 
-// One line that is written over, for terminals; state changes stay above it.
+// One line with a bar that is written over, for terminals; state changes stay above it.
 class TerminalView : public FollowView {
  public:
-  TerminalView(std::ostream& out, std::size_t columns) : out_(out), columns_(columns) {}
+  // `look` is asked at each line: a terminal's width changes.
+  TerminalView(std::ostream& out, std::function<Look()> look) : out_(out), look_(std::move(look)) {}
   void on_transition(const v1::Transition& transition) override;
   void on_progress(const v1::Job& job) override;
   void on_note(const std::string& text) override;
@@ -35,7 +39,19 @@ class TerminalView : public FollowView {
  private:
   void keep(const std::string& line);
   std::ostream& out_;
-  std::size_t columns_;
+  std::function<Look()> look_;
+};
+
+// A terminal's whole screen, drawn over and over.
+class Screen {
+ public:
+  explicit Screen(std::ostream& out) : out_(out) {}
+  // Lines are cut to the width and those below the last row are left out, with a word that they are.
+  void draw(const std::string& text, const Look& look);
+
+ private:
+  std::ostream& out_;
+  bool is_drawn_ = false;
 };
 
 }  // namespace mdgen::client

@@ -460,7 +460,7 @@ def test_the_pure_functions(watch, fake):
       return {
         numbers: [0, 0.01234, 1.5, 123.4, 51234, 2.4e12, 1e-5, NaN, null].map(format.number),
         short: [0.5, 1, 50000, 1e-4, 100].map(format.short),
-        durations: [0, 0.02, 1.25, 42, 200, 4980, 200000].map(format.duration),
+        durations: [0, 0.00061, 0.02, 1.25, 42, 200, 4980, 200000].map(format.duration),
         ticks: scale.ticks(0.1, 1.02, 4), steps: scale.ticks(1, 1240, 4), logs: scale.logTicks(0.01, 10),
         flat: scale.range([5, 5], false), none: scale.range([null, NaN], false), positive: scale.range([-1, 0, 2, 8], true),
         smooth: scale.smooth([1, 1, null, 1], 0.9), nearest: [0, 4, 6, 99].map((s) => scale.nearest([1, 5, 9], s)),
@@ -470,7 +470,7 @@ def test_the_pure_functions(watch, fake):
     }""")
     assert result["numbers"] == ["0", "0.0123", "1.50", "123", "51.2k", "2.40T", "1.00e-5", "–", "–"]
     assert result["short"] == ["0.5", "1", "50k", "1e-4", "100"]
-    assert result["durations"] == ["0 s", "20 ms", "1.3 s", "42 s", "3 min 20 s", "1 h 23 min", "2 d 7 h"]
+    assert result["durations"] == ["0 s", "0.61 ms", "20 ms", "1.3 s", "42 s", "3 min 20 s", "1 h 23 min", "2 d 7 h"]
     assert result["ticks"] == [0.2, 0.4, 0.6, 0.8, 1.0] and result["steps"] == [500, 1000]
     assert result["logs"] == [0.01, 0.03, 0.1, 0.3, 1, 3, 10]
     assert result["flat"] == [4.5, 5.5] and result["none"] is None and result["positive"] == [2, 8]

@@ -40,8 +40,9 @@ export function bytes(x) {
 export function duration(seconds) {
   if (!known(seconds)) return NONE;
   const s = Math.max(0, seconds);
-  if (s < 1e-3) return '0 s';
-  if (s < 1) return `${Math.max(1, Math.round(1000 * s))} ms`;
+  if (s === 0) return '0 s';
+  if (s < 1e-2) return `${Number((1000 * s).toPrecision(2))} ms`;
+  if (s < 1) return `${Math.round(1000 * s)} ms`;
   if (s < 10) return `${s.toFixed(1)} s`;
   if (s < 60) return `${Math.round(s)} s`;
   const whole = Math.round(s);

@@ -4,7 +4,7 @@ import { Chart } from './chart.js';
 import { h, placeOf, show, svg } from './dom.js';
 import { NONE, number, percent, whole } from './format.js';
 
-const PERIOD_MS = 15000;
+const PERIOD_MS = 5000;
 const SIZE = 240;
 const LEFT = 34;
 const TOP = 6;

@@ -46,20 +46,32 @@ struct CommandLine : ::testing::Test {
 TEST_F(CommandLine, SubmitPrintsTheIdAloneOnItsFirstLine) {
   EXPECT_EQ(fake.run(with_flags({"submit"}, {"--run_name", "R"})), 0);
   EXPECT_EQ(fake.out.str(), "j1\n");
-  EXPECT_THAT(fake.err.str(), HasSubstr("mdgenctl watch j1"));
+  EXPECT_EQ(fake.err.str(), "");
   ASSERT_EQ(submitted.size(), 1U);
   EXPECT_EQ(submitted[0].name(), "R");
   EXPECT_EQ(submitted[0].data().train_split(), "/home/u/S");
   EXPECT_EQ(submitted[0].data().num_frames(), 250);
   EXPECT_NO_THROW(config::check(submitted[0]));
-  EXPECT_EQ(fake.connected_to, "127.0.0.1:7");
+  EXPECT_EQ(fake.connected.address, "127.0.0.1:7");
+}
+
+TEST_F(CommandLine, WhatCouldBeNextIsToldOnATerminalAlone) {
+  fake.terminal = {80, 24};
+  EXPECT_EQ(fake.run(with_flags({"submit"})), 0);
+  EXPECT_EQ(fake.out.str(), "j1\n");
+  EXPECT_EQ(fake.err.str(), "next: mdgenctl watch j1 | mdgenctl logs j1 -f | mdgenctl cancel j1\n");
+  fake.err.str("");
+  EXPECT_EQ(fake.run(with_flags({"submit", "--quiet"})), 0);
+  EXPECT_EQ(fake.run(with_flags({"submit", "-o", "json"})), 0);
+  EXPECT_EQ(fake.err.str(), "");
+  EXPECT_EQ(fake.run({"status", "j1", "--address", "h:9"}), 0);
+  EXPECT_THAT(fake.err.str(), StartsWith("next: mdgenctl --address h:9 metrics j1 | "));
 }
 
 TEST_F(CommandLine, SubmitAsJsonAndYaml) {
   EXPECT_EQ(fake.run(with_flags({"submit", "-o", "json", "--address", "h:9"})), 0);
   EXPECT_EQ(fake.out.str(), "{\"id\":\"j1\"}\n");
-  EXPECT_THAT(fake.err.str(), HasSubstr("mdgenctl --address h:9 watch j1"));
-  EXPECT_EQ(fake.connected_to, "h:9");
+  EXPECT_EQ(fake.connected.address, "h:9");
   fake.out.str("");
   EXPECT_EQ(fake.run(with_flags({"-o", "yaml", "submit"})), 0);
   EXPECT_EQ(fake.out.str(), "id: \"j1\"\n");
@@ -97,7 +109,7 @@ TEST_F(CommandLine, DryRunSubmitsNothingAndItsOutputIsASpec) {
   }
   EXPECT_THAT(fake.err.str(), HasSubstr("warning: data.no_pad has no effect"));
   EXPECT_TRUE(submitted.empty());
-  EXPECT_EQ(fake.connected_to, "");
+  EXPECT_EQ(fake.connected.address, "");
 }
 
 TEST_F(CommandLine, AWrongSpecIsUsageAndSubmitsNothing) {
@@ -109,7 +121,7 @@ TEST_F(CommandLine, AWrongSpecIsUsageAndSubmitsNothing) {
   EXPECT_THAT(fake.err.str(), HasSubstr("optim.precision = \"auto\" is not implemented yet"));
   EXPECT_EQ(fake.run(with_flags({"validate"}, {"--crop", "abc"})), 2);
   EXPECT_TRUE(submitted.empty());
-  EXPECT_EQ(fake.connected_to, "");
+  EXPECT_EQ(fake.connected.address, "");
 }
 
 TEST_F(CommandLine, ALostAnswerIsAskedForAgainWithTheSameRequest) {
@@ -162,9 +174,9 @@ TEST_F(CommandLine, FollowEndsWithTheJobsOutcome) {
 }
 
 TEST_F(CommandLine, FollowOnATerminalWritesOverItsLine) {
-  fake.world.terminal_columns = 80;
-  EXPECT_EQ(fake.run({"watch", "j1"}), 0);
-  EXPECT_THAT(fake.out.str(), HasSubstr("\r\x1b[KSUCCEEDED  step 200/200"));
+  fake.terminal = {80, 24};
+  EXPECT_EQ(fake.run({"watch", "j1", "--color", "never"}), 0);
+  EXPECT_THAT(fake.out.str(), HasSubstr("\r\x1b[KSUCCEEDED  [==================] 100%  step 200/200"));
 }
 
 TEST_F(CommandLine, FollowAsJsonEndsWithTheJob) {
@@ -303,7 +315,7 @@ TEST_F(CommandLine, UsageErrors) {
     EXPECT_THAT(fake.err.str(), StartsWith("mdgenctl: ")) << ::testing::PrintToString(arguments);
     EXPECT_EQ(fake.err.str().find('\n'), fake.err.str().size() - 1) << fake.err.str();
   }
-  fake.world.default_address = "";
+  fake.variables.clear();
   EXPECT_EQ(fake.run({"list"}), 2);
   EXPECT_THAT(fake.err.str(), HasSubstr("MDGEN_ADDRESS"));
   EXPECT_EQ(fake.out.str(), "");

@@ -152,13 +152,13 @@ TEST_F(Control, DescribeAsJson_IsTheWholeJob) {
 
 TEST_F(Control, StatusTellsOfTheLastRecovery) {
   v1::Job job = recovered_job();
-  EXPECT_THAT(status_text(job),
+  EXPECT_THAT(status_text(job, {}, {}),
               HasSubstr("recoveries    1, the last in 0.88 s from memory of rank 0: TrainerExit: "
                         "rank 1 on node-a ended by signal 9\n"));
   job.mutable_recoveries(0)->set_complete(false);
-  EXPECT_THAT(status_text(job), HasSubstr("recoveries    1, the last under way: TrainerExit"));
+  EXPECT_THAT(status_text(job, {}, {}), HasSubstr("recoveries    1, the last under way: TrainerExit"));
   job.clear_recoveries();
-  EXPECT_THAT(status_text(job), Not(HasSubstr("recoveries")));
+  EXPECT_THAT(status_text(job, {}, {}), Not(HasSubstr("recoveries")));
 }
 
 }  // namespace

@@ -46,10 +46,10 @@ TEST(TransitionText, TimeStateReason) {
   v1::Transition transition;
   transition.set_state(v1::JOB_STATE_FAILED);
   transition.mutable_at()->set_seconds(1700000000);
-  EXPECT_EQ(transition_text(transition), "22:13:20Z FAILED");
+  EXPECT_EQ(transition_text(transition, {}), "22:13:20Z FAILED");
   transition.set_reason("RankFailed");
   transition.set_message("rank 1:\nexit status 7");
-  EXPECT_EQ(transition_text(transition), "22:13:20Z FAILED  RankFailed: rank 1: exit status 7");
+  EXPECT_EQ(transition_text(transition, {}), "22:13:20Z FAILED  RankFailed: rank 1: exit status 7");
 }
 
 TEST(OutcomeText, SucceededAndFailed) {
@@ -57,10 +57,10 @@ TEST(OutcomeText, SucceededAndFailed) {
   job.set_first_loss(1.25);
   job.set_loss(0.5);
   job.set_checkpoint("/r/c");
-  EXPECT_EQ(outcome_text(job), "job j1 SUCCEEDED  steps=200  loss=1.25->0.5  checkpoint=/r/c");
+  EXPECT_EQ(outcome_text(job, {}), "job j1 SUCCEEDED  steps=200  loss=1.25->0.5  checkpoint=/r/c");
   job.set_state(v1::JOB_STATE_FAILED);
   job.set_reason("RankFailed");
-  EXPECT_EQ(outcome_text(job), "job j1 FAILED  RankFailed");
+  EXPECT_EQ(outcome_text(job, {}), "job j1 FAILED  RankFailed");
 }
 
 TEST(StatusText, HasTheFactsThatAreKnown) {
@@ -69,23 +69,24 @@ TEST(StatusText, HasTheFactsThatAreKnown) {
   job.add_warnings("no effect");
   job.mutable_created_at()->set_seconds(1700000000);
   *job.add_transitions()->mutable_at() = job.created_at();
-  const std::string text = status_text(job);
+  const WallTime now{std::chrono::seconds(1700000185)};
+  const std::string text = status_text(job, now, {});
   EXPECT_THAT(text, HasSubstr("state         RUNNING\n"));
   EXPECT_THAT(text, HasSubstr("run folder    /runs/run\n"));
   EXPECT_THAT(text, HasSubstr("warning       no effect\n"));
-  EXPECT_THAT(text, HasSubstr("created       2023-11-14T22:13:20Z\n"));
+  EXPECT_THAT(text, HasSubstr("created       2023-11-14T22:13:20Z (3m05s ago)\n"));
   EXPECT_THAT(text, Not(HasSubstr("ended")));
   EXPECT_THAT(text, Not(HasSubstr("checkpoint")));
 }
 
 TEST(ListText, AlignedColumns) {
   v1::ListJobsResponse jobs;
-  EXPECT_EQ(list_text(jobs, {}), "no jobs\n");
+  EXPECT_EQ(list_text(jobs, {}, {}), "no jobs\n");
   *jobs.add_jobs() = job_in(v1::JOB_STATE_RUNNING, 3);
   jobs.mutable_jobs(0)->mutable_created_at()->set_seconds(100);
   jobs.mutable_jobs(0)->set_loss(0.25);
   const auto now = std::chrono::system_clock::time_point(std::chrono::seconds(160));
-  EXPECT_EQ(list_text(jobs, now),
+  EXPECT_EQ(list_text(jobs, now, {}),
             "ID  NAME  STATE    STEP   LOSS  WORKERS  AGE\n"
             "j1  run   RUNNING  3/200  0.25  0        1m00s\n");
 }
@@ -100,7 +101,13 @@ TEST(YamlText, ReadsBackAlike) {
   EXPECT_EQ(node["a"]["e"].size(), 0U);
 }
 
-TEST(OneLine, ControlCharactersBecomeSpaces) { EXPECT_EQ(one_line("a\nb\tc\x1b[31m"), "a b c [31m"); }
+TEST(OneLine, ControlCharactersBecomeSpaces) {
+  EXPECT_EQ(one_line("a\nb\tc\x1b[31m"), "a b c [31m");
+  EXPECT_EQ(one_line("a\xc2\x9b"
+                     "31mü"),
+            "a 31mü")
+      << "U+009B begins an escape sequence as well";
+}
 
 }  // namespace
 }  // namespace mdgen::client

@@ -133,11 +133,9 @@ struct Grpc : ::testing::Test {
   FakeWorld fake;
 
   Grpc() {
-    fake.world.connect = [](const std::string& address, const access::Sources&) {
-      return connect_grpc(address, {});
-    };
+    fake.world.connect = [](const Endpoint& endpoint) { return connect_grpc(endpoint.address, {}); };
     start();
-    fake.world.default_address = "127.0.0.1:" + std::to_string(port);
+    fake.variables["MDGEN_ADDRESS"] = "127.0.0.1:" + std::to_string(port);
   }
 
   void start() {

@@ -42,11 +42,12 @@ TEST(SlurmScript, Print_IsTheGoldenScript) {
   script.replace(spec, dry.out.str().size(), "(the spec)\n");
   EXPECT_EQ(script, read_file(MDGEN_SOURCE_DIR "/tests/services/client/slurm_script.golden"));
   EXPECT_THAT(fake.batch_scripts, IsEmpty());
-  EXPECT_EQ(fake.connected_to, "") << "there is no coordinator yet";
+  EXPECT_EQ(fake.connected.address, "") << "there is no coordinator yet";
 }
 
 TEST(SlurmScript, Submit_HandsTheSameScriptOverAndTellsTheNumber) {
   FakeWorld print, fake;
+  fake.terminal = {80, 24};
   ASSERT_EQ(print.run(submit_words({"--print"})), kExitOk);
   ASSERT_EQ(fake.run(submit_words({})), kExitOk);
   EXPECT_THAT(fake.batch_scripts, ::testing::ElementsAre(print.out.str()));
