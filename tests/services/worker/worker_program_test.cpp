@@ -95,6 +95,39 @@ TEST_F(AgentTest, Program_Sigusr1_DrainsFirstAndASecondSignalEndsItAtOnce) {
   coordinator_.await([](const auto& one) { return one.has_goodbye(); });
 }
 
+TEST_F(AgentTest, Program_DrainOrder_LeavesWhenItsTrainerHasCheckpointedAndLeft) {
+  WorkerProcess worker({"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER});
+  coordinator_.await_register();
+  worker.line();
+  coordinator_.send(play("wander"));
+  await_log("plays wander");
+  v1::CoordinatorMessage message;
+  message.mutable_drain()->set_reason("it is drained by kim");
+  coordinator_.send(message);
+  const auto draining = coordinator_.await([](const auto& one) { return one.has_draining(); }).draining();
+  EXPECT_EQ(draining.reason(), "it is drained by kim");
+  const v1::LeftReport left = coordinator_.await_event(v1::TrainerEvent::kLeft).left();
+  EXPECT_TRUE(left.agreed());
+  EXPECT_TRUE(left.checkpointed());
+  EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(AgentTest, Program_Label_IsSaidAtTheRegistration) {
+  WorkerProcess worker({"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER, "--label",
+                        "gpu=h200", "--label", "zone=a"});
+  const v1::Register said = coordinator_.await_register();
+  EXPECT_EQ(said.labels().at("gpu"), "h200");
+  EXPECT_EQ(said.labels().at("zone"), "a");
+  EXPECT_EQ(said.labels_size(), 2);
+  EXPECT_FALSE(said.version().empty());
+  worker.line();
+  worker.kill(SIGTERM);
+  EXPECT_EQ(worker.wait(), 0);
+  WorkerProcess wrong(
+      {"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER, "--label", "a b"});
+  EXPECT_EQ(WEXITSTATUS(wrong.wait()), 2);
+}
+
 TEST_F(AgentTest, Program_DrainTimeout_EndsATrainerThatDoesNotLeave) {
   WorkerProcess worker(
       {"--coordinator", coordinator_.address(), "--trainer", MDGEN_FAKE_TRAINER, "--drain_timeout", "0.2"});
