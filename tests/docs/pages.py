@@ -12,12 +12,17 @@
     <!-- setup                           commands that are run and not shown
     … -->
 
+A page of examples (EXAMPLES: mdgenctl's reference, which the program writes) is different: its lines stand each for
+itself, about jobs that the reader has. Each is run against a live coordinator with a job of the name that the page uses, and
+must be understood and answered: not a usage error, not a lost connection.
+
 A comment belongs to the next fence. Blocks of a page run in one shell, so that `export`, `cd` and variables stay.
 """
 
 import dataclasses
 import re
 
+EXAMPLES = ("docs/cli.md",)
 REASONS = (
     "needs a GPU", "needs several hosts", "needs a cluster with Slurm", "needs Kubernetes", "needs a container engine",
     "needs systemd", "needs root", "needs the reference", "needs ATLAS", "takes too long", "builds everything",
@@ -113,6 +118,18 @@ def check(block):
     commands = [line for line in block.text.splitlines() if PROGRAMS.match(line)]
     if block.language in ("", "text") and commands and not block.synopsis:
         raise PageError(f"line {block.line}: '{commands[0]}' looks like a command: write ```sh or ```console")
+
+
+def example_lines(blocks):
+    """[(line number, command)]: one for each line of the page's commands."""
+    lines = []
+    for block in blocks:
+        if block.language == "sh":
+            for offset, line in enumerate(re.sub(r"\\\n\s*", "  ", block.text).splitlines()):
+                command = re.sub(r"(^|\s+)#.*$", "", line)
+                if command:
+                    lines.append((block.line + 1 + offset, command))
+    return lines
 
 
 def console_commands(text):

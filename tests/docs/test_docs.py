@@ -108,10 +108,34 @@ def check_console(block, folder, places):
             f"line {block.line}: {command}\nprinted\n{output}\nwhere the page shows\n{expected}")
 
 
+def examples_script(lines):
+    """Each example's status and output in files."""
+    parts = [(HERE / "prelude.sh").read_text(), (HERE / "examples.sh").read_text()]
+    for number, command in lines:
+        parts.append(f"status=0\nexample {number} {shlex.quote(command)} || status=$?\n"
+                     f"echo $status >example-{number}.status")
+    return "\n".join(parts) + f"\nprintf '\\n{MARK}end\\n' >&2\n"
+
+
+@pytest.mark.parametrize("name", pages.EXAMPLES)
+def test_every_example_is_understood(name, tmp_path):
+    lines = pages.example_lines(pages.parse((SOURCE / name).read_text(), SOURCE))
+    assert len(lines) > 20
+    status, output = run_script(examples_script(lines), tmp_path)
+    assert status == 0 and f"{MARK}end" in output, f"status {status}\n{output[-3000:]}"
+    wrong = []
+    for number, command in lines:
+        ended = int((tmp_path / f"example-{number}.status").read_text())
+        endless = "top" in command or "--watch" in command
+        if ended not in (0, 1, 3) + ((124,) if endless else ()):
+            wrong.append(f"line {number}: {command}: {ended}\n{(tmp_path / f'example-{number}.out').read_text()[-400:]}")
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_command_runs(page, tmp_path):
     blocks = pages.parse(page.read_text(), SOURCE)
-    if not any(block.runs and block.language != "setup" for block in blocks):
+    if str(page.relative_to(SOURCE)) in pages.EXAMPLES or not any(block.runs and block.language != "setup" for block in blocks):
         return
     missing = [name for name in OPTIONAL if shutil.which(name) is None
                and any(block.runs and re.search(rf"(^|[|;&(] *){name} ", block.text, re.M) for block in blocks)]
