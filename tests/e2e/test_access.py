@@ -11,11 +11,12 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+import warnings
 
 import pytest
 from certificates import Authority
 from secrets_of import everything_about, processes_below
-from service import BIN, FINAL, Program, make_dataset, trainers_of, wait_for
+from service import BIN, FINAL, SOURCE, Program, make_dataset, trainers_of, wait_for
 
 FAKE_TRAINER = BIN.parent / "tests" / "fake_trainer"  # for tests that train nothing
 FLAGS = ["--atlas", "--num_frames", 4, "--crop", 8, "--embed_dim", 16, "--num_layers", 1, "--mha_heads", 2, "--batch_size", 1,
@@ -188,7 +189,9 @@ def test_http_on_another_address_is_never_plain(tmp_path):
     for version, works in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
         context = program.trust()
         context.set_ciphers("DEFAULT@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the version that is to be refused
+            context.minimum_version = context.maximum_version = version
         try:
             with socket.create_connection(("127.0.0.1", port)) as raw, context.wrap_socket(raw):
                 assert works, version
@@ -330,6 +333,26 @@ def test_renewed_certificate_is_shown_to_new_connections_and_old_ones_live_on(ce
     assert "is lost" not in said and said.count(f"worker {worker} registered") == 1, "the agent's stream lives on"
     assert "is not the private key" in said or "new connections get the certificate" in said
     agent.stop()
+
+
+def blocks_of(page):
+    return re.findall(r"^```sh\n(.*?)^```", (SOURCE / "docs" / page).read_text(), re.M | re.S)
+
+
+def test_commands_of_the_page(tmp_path):
+    tokens, certificates = blocks_of("security.md")[:2]
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for script in (tokens.replace("/var/lib/mdgen", "state"), certificates):
+        run = subprocess.run(["bash", "-e"], input=script, text=True, cwd=tmp_path, env=environment, capture_output=True)
+        assert run.returncode == 0, run.stderr
+    assert "node-pool" in (tmp_path / "state/tokens.yaml").read_text()
+    program = Coordinator(tmp_path, "--tls_cert", tmp_path / "server.crt", "--tls_key", tmp_path / "server.key")
+    program.ca = tmp_path / "ca.crt"
+    assert program.ctl("viewer", "list").returncode == 0
+    with urllib.request.urlopen(f"https://{program.http}/healthz", context=ssl.create_default_context(
+            cafile=str(program.ca)), timeout=20) as answer:
+        assert answer.status == 200, "its name is the address's"
+    program.stop()
 
 
 # --- paths ---

@@ -362,7 +362,8 @@ def test_a_lost_connection_is_told_and_mended(watch, fake):
     fake.start()
     page.locator("#try-now").click()
     until(page, "document.querySelector('#head').innerText.includes('step 1,500')")
-    assert page.locator("#banner").is_hidden() and page.locator("#connection-text").inner_text() == "Live"
+    page.wait_for_selector("#banner", state="hidden")  # once the job's parts are there as well
+    assert page.locator("#connection-text").inner_text() == "Live"
     assert all("ERR_" in one for one in watched.complaints), watched.complaints  # the browser's own lines
     watched.complaints.clear()
 

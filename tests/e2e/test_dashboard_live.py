@@ -57,7 +57,7 @@ def test_a_job_from_its_submission_to_its_end(browser, service, data):
     page.goto(f"http://{service.http}/")
     page.wait_for_selector("text=No jobs yet")
     page.evaluate("window.same = true")
-    job = submit(service, data, "watched", 120)
+    job = submit(service, data, "watched", 400)
     page.wait_for_selector("tbody tr")
     page.get_by_role("link", name="watched").click()
     page.wait_for_selector("#job-name")
@@ -65,7 +65,7 @@ def test_a_job_from_its_submission_to_its_end(browser, service, data):
     until(page, "document.querySelectorAll('#ranks tbody tr').length === 2")
     until(page, "document.querySelector('#head .badge').innerText.includes('Succeeded')", 120)
     assert page.evaluate("window.same"), "the page was loaded again"
-    until(page, "document.querySelector('#head').innerText.includes('step 120 of 120')")
+    until(page, "document.querySelector('#head').innerText.includes('step 400 of 400')")
     until(page, "document.querySelectorAll('#checkpoints tbody tr').length >= 1")
     assert "newest good" in page.locator("#checkpoints tbody tr").first.inner_text()
     until(page, "document.querySelector('#events').innerText.includes('Succeeded')")
