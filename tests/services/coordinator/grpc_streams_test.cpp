@@ -36,15 +36,6 @@ struct StreamsTest : ServerTest {
     auto reader = jobs_->StreamLogs(client.get(), request);
     return {std::move(client), std::move(reader)};
   }
-  bool can_watch(const std::string& id) {
-    v1::WatchJobResponse news;
-    const auto open = watch(id);
-    if (open.reader->Read(&news)) {
-      open.client->TryCancel();
-      return true;
-    }
-    return open.reader->Finish().error_code() != grpc::StatusCode::UNIMPLEMENTED;
-  }
   void restart_with(const Limits& limits) {
     server_.reset();
     ServerOptions options;
@@ -67,7 +58,6 @@ struct StreamsTest : ServerTest {
 
 TEST_F(StreamsTest, AWatchSendsChangesAndEndsWithTheJob) {
   const std::string id = submitted(spec());
-  if (!can_watch(id)) GTEST_SKIP() << "the engine does not tell of changes yet";
   const auto open = watch("run");
   v1::WatchJobResponse news;
   v1::JobState last{};
@@ -83,7 +73,6 @@ TEST_F(StreamsTest, AWatchSendsChangesAndEndsWithTheJob) {
 
 TEST_F(StreamsTest, AWatchOfAnEndedJobSendsItOnce) {
   const std::string id = submitted(spec());
-  if (!can_watch(id)) GTEST_SKIP() << "the engine does not tell of changes yet";
   server_->cancel(id, 0s);
   const auto open = watch(id, 0.001);
   v1::WatchJobResponse news;
@@ -95,7 +84,6 @@ TEST_F(StreamsTest, AWatchOfAnEndedJobSendsItOnce) {
 
 TEST_F(StreamsTest, ASlowRateHoldsNoFinalStateBack) {
   const std::string id = submitted(spec());
-  if (!can_watch(id)) GTEST_SKIP() << "the engine does not tell of changes yet";
   const auto open = watch(id, 0.001);
   v1::WatchJobResponse news;
   ASSERT_TRUE(open.reader->Read(&news));
@@ -242,7 +230,6 @@ TEST_F(StreamsTest, MetricsAndCheckpointsOfARun) {
 
 TEST_F(StreamsTest, StopsWhileEverybodyWatches) {
   const std::string id = submitted(spec());
-  if (!can_watch(id)) GTEST_SKIP() << "the engine does not tell of changes yet";
   ASSERT_TRUE(reaches(id, v1::JOB_STATE_QUEUED));
   std::vector<Open<v1::WatchJobResponse>> watches;
   for (int i = 0; i < 20; ++i) watches.push_back(watch(id, 0.001));
