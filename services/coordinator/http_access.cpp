@@ -43,7 +43,8 @@ access::Attempt attempt_of(const httplib::Request& request, std::optional<std::s
 
 }  // namespace
 
-access::Caller HttpAccess::admit(const httplib::Request& request, bool changes) const {
+access::Caller HttpAccess::admit(const httplib::Request& request, const std::string& method,
+                                 bool changes) const {
   if (gate_ == nullptr) check_host(request);
   if (changes) check_origin(request);
   if (gate_ == nullptr) {
@@ -52,7 +53,7 @@ access::Caller HttpAccess::admit(const httplib::Request& request, bool changes) 
                       "without access control nothing can be changed here but on a loopback address");
     return {.name = "", .role = access::Role::kAdmin, .peer = request.remote_addr};
   }
-  const access::Need route_need = gate_->http_need(request.method, request.path);
+  const access::Need route_need = gate_->http_need(method, request.path);
   if (route_need == access::Need::kNothing)
     return {.name = "", .role = access::Role::kViewer, .peer = request.remote_addr};
   const std::string what = request.method + " " + to_utf8(request.path);

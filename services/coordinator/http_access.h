@@ -28,7 +28,8 @@ class HttpAccess {
   // this machine has another name (DNS rebinding); with access control 401 or 403 as the gate says (the role
   // for a change is left to access::carry_out); without it 403 for changes when others than this machine's can
   // come in.
-  access::Caller admit(const httplib::Request& request, bool changes) const;
+  // `method`: as which the request is judged; one that its path does not take as GET.
+  access::Caller admit(const httplib::Request& request, const std::string& method, bool changes) const;
 
   bool is_required() const { return gate_ != nullptr; }
   // The caller if the gate knows them, whatever they may do.

@@ -181,7 +181,7 @@ HttpReply HttpRouter::answer(const httplib::Request& request) const {
 HttpReply HttpRouter::route(const httplib::Request& request) const {
   const Found found = find(request.method, request.path);
   const bool changes = found.operation != nullptr && found.operation->changes();
-  access::Caller caller = access_.admit(request, changes);
+  access::Caller caller = access_.admit(request, found.operation != nullptr ? request.method : "GET", changes);
   if (found.operation != nullptr)
     return serve(*found.operation, {.raw = request, .caller = std::move(caller), .id = found.id});
   const Page* page = find_page(request.path);

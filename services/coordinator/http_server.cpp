@@ -52,6 +52,12 @@ class MemoryStream final : public httplib::Stream {
   std::string output_;
 };
 
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_';
+  });
+}
+
 // httplib's methods; it takes others for no HTTP at all.
 bool is_known(std::string_view method) {
   constexpr std::array<std::string_view, 9> kKnown{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
@@ -78,7 +84,7 @@ void put(const HttpReply& reply, httplib::Response& response) {
 // httplib parses requests and writes answers; sockets and threads are the listener's.
 class HttpServer::Application final : public HttpApplication, private httplib::Server {
  public:
-  explicit Application(const HttpRouter& router) : router_(router) {
+  explicit Application(const HttpRouter& router) {
     set_keep_alive_max_count(kRequestsOfAConnection);
     set_pre_routing_handler([&router](const httplib::Request& request, httplib::Response& response) {
       put(router.answer(request), response);
@@ -94,13 +100,16 @@ class HttpServer::Application final : public HttpApplication, private httplib::S
 
   HttpRawAnswer answer(const HttpRawRequest& request) override {
     const std::string_view bytes = request.bytes;
-    if (const auto method = bytes.substr(0, bytes.find(' ')); !is_known(method))
-      return {last_words(refuse_method(std::string(method), bytes)), true};
-    MemoryStream stream(bytes.substr(0, request.head), request.peer);
+    const std::string method(bytes.substr(0, bytes.find(' ')));
+    std::string head(bytes.substr(0, request.head));
+    // The router says what a path takes; httplib would not even ask it.
+    if (is_token(method) && !is_known(method)) head.replace(0, method.size(), "PATCH");
+    MemoryStream stream(head, request.peer);
     bool closes = false;
     bool understood = false;
     try {
       understood = process_request(stream, false, closes, [&](httplib::Request& parsed) {
+        parsed.method = method;
         parsed.body = bytes.substr(request.head);
         parsed.ranges.clear();
         parsed.headers.erase("Expect");  // the listener has dealt with it
@@ -123,23 +132,6 @@ class HttpServer::Application final : public HttpApplication, private httplib::S
   bool is_prompt(std::string_view head) const override {
     return head.starts_with("GET /healthz") || head.starts_with("GET /readyz");
   }
-
- private:
-  HttpReply refuse_method(const std::string& method, std::string_view bytes) const {
-    const bool is_token = !method.empty() && std::all_of(method.begin(), method.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '-' || c == '_';
-    });
-    const std::string_view rest = bytes.substr(std::min(bytes.size(), method.size() + 1));
-    httplib::Request request;
-    request.method = method;
-    request.path = rest.substr(0, rest.find_first_of(" ?\r"));
-    if (is_token && request.path.starts_with('/')) return router_.answer(request);
-    HttpReply reply = error_reply(400, code_of_status(400), "this is no HTTP request");
-    add_security_headers(reply);
-    return reply;
-  }
-
-  const HttpRouter& router_;
 };
 
 HttpServer::HttpServer(Frontend& frontend, const std::string& address, HttpListener::Tls tls,

@@ -11,6 +11,7 @@
 
 #include "core/config/yaml_text.h"
 #include "mdgen/v1/options.pb.h"
+#include "services/access/methods.h"
 #include "services/coordinator/http_api.h"
 
 namespace mdgen::coordinator {
@@ -240,7 +241,8 @@ Json operation_json(const HttpOperation& operation, Schemas& schemas) {
     json["requestBody"] = {{"required", true}, {"content", {{"application/json", {{"schema", schema}}}}}};
   }
   json["responses"] = answers(operation, schemas);
-  if (!operation.changes()) json["security"] = Json::array({Json::object(), {{"token", Json::array()}}});
+  if (access::http_route(operation.method, operation.path).need == access::Need::kNothing)
+    json["security"] = Json::array();
   return json;
 }
 
