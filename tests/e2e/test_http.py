@@ -37,7 +37,7 @@ def job(service):
 
 
 def examples():
-    blocks = re.findall(r"```bash\n(.*?)```", (SOURCE / "docs/api.md").read_text(), re.S)
+    blocks = re.findall(r"```sh\n(.*?)```", (SOURCE / "docs/api.md").read_text(), re.S)
     return [line for block in blocks for line in block.splitlines() if line.startswith("curl")]
 
 
