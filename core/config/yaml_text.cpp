@@ -13,7 +13,8 @@ void emit(YAML::Emitter& out, const Json& json) {
     for (const auto& [key, value] : json.items()) {
       out << YAML::Key;
       // Plain, it would be a number.
-      if (!key.empty() && std::isdigit(static_cast<unsigned char>(key.front())) != 0) out << YAML::DoubleQuoted;
+      if (!key.empty() && std::isdigit(static_cast<unsigned char>(key.front())) != 0)
+        out << YAML::DoubleQuoted;
       out << key << YAML::Value;
       emit(out, value);
     }

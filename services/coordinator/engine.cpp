@@ -50,8 +50,7 @@ std::optional<Departure> departure_of(const std::string& reason) {
 }  // namespace
 
 void Engine::restore(JobRecord& record, Now now) {
-  if (record.job.has_deadline())
-    record.expires_at = now.steady + (to_wall(record.job.deadline()) - now.wall);
+  if (record.job.has_deadline()) record.expires_at = now.steady + (to_wall(record.job.deadline()) - now.wall);
   record.selector = parse_labels("workers.selector", record.job.spec().workers().selector());
   if (record.desired.goal != Desired::Goal::kRun) record.desired.deadline = now.steady + record.desired.grace;
   record.run.restore(record.job);

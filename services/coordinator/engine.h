@@ -94,8 +94,8 @@ struct Injected {
   std::string worker_id;
   std::int64_t generation = 0;
 };
-using Output = std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce, Warned,
-                            JobForgotten>;
+using Output =
+    std::variant<SendToAgent, DropAgent, RequestManifest, ExchangeAnswer, Announce, Warned, JobForgotten>;
 
 class Engine {
  public:

@@ -19,9 +19,8 @@ constexpr double kLongestDeadline = 1e9;  // seconds: 30 years
 std::optional<Clock::Wall> deadline_of(const v1::Job& job) {
   const double seconds = job.spec().deadline_seconds();
   if (!(seconds > 0.0)) return std::nullopt;
-  return to_wall(job.created_at()) +
-         std::chrono::duration_cast<Clock::Wall::duration>(
-             std::chrono::duration<double>(std::min(seconds, kLongestDeadline)));
+  return to_wall(job.created_at()) + std::chrono::duration_cast<Clock::Wall::duration>(
+                                         std::chrono::duration<double>(std::min(seconds, kLongestDeadline)));
 }
 
 void set_labels(v1::Job& job) {
@@ -238,8 +237,7 @@ void Engine::forget(const std::string& id) {
 void Engine::forget_old(Now now) {
   std::vector<EndedJob> ended;
   for (const auto& record : jobs_)
-    if (is_final(record->state()))
-      ended.push_back({record->id(), to_wall(record->job.ended_at()), false});
+    if (is_final(record->state())) ended.push_back({record->id(), to_wall(record->job.ended_at()), false});
   if (static_cast<int>(ended.size()) <= options_.retention.keep_jobs &&
       options_.retention.keep_for.count() == 0)
     return;

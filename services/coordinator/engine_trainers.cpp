@@ -67,8 +67,7 @@ void Engine::on_step(Now now, JobRecord& record, const v1::StepReport& report) {
   const bool earlier = !generation.members[0].started;
   if (report.step() <= (earlier ? record.ledger.last_step() : generation.last_step)) return;
   record.best_step = std::max(record.best_step, report.step());
-  noting_warnings(now, record,
-                  [&] { record_step(record.job, record.run, report, {now.steady, now.wall}); });
+  noting_warnings(now, record, [&] { record_step(record.job, record.run, report, {now.steady, now.wall}); });
   telemetry().step(record.job, report);
   record.ledger.step(report);
   record.mark(JobRecord::Unsaved::kProgress);

@@ -77,8 +77,7 @@ grpc::ServerUnaryReactor* answer_later(grpc::CallbackServerContext* context, Fro
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const bool posted =
       frontend.files.post([reactor, body = std::move(body)] { reactor->Finish(guarded(body)); });
-  if (!posted)
-    reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls wait for run folders"});
+  if (!posted) reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls wait for run folders"});
   return reactor;
 }
 

@@ -18,8 +18,8 @@ std::chrono::seconds grace_of(const Request& request) {
 grpc::ServerUnaryReactor* GrpcJobService::SubmitJob(Context* context, const v1::SubmitJobRequest* request,
                                                     v1::SubmitJobResponse* response) {
   return answer_change(context, frontend_, *request, [&](access::AuditRecord& record) {
-    *response->mutable_job() = frontend_.coordinator.submit(
-        record.caller, request->spec(), request->request_id(), request->validate_only());
+    *response->mutable_job() = frontend_.coordinator.submit(record.caller, request->spec(),
+                                                            request->request_id(), request->validate_only());
     record.job = response->job().id();
   });
 }

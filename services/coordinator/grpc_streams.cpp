@@ -28,8 +28,7 @@ class Stream : public grpc::ServerWriteReactor<Response> {
   void OnDone() override { delete this; }
 
  protected:
-  Stream(grpc::CallbackServerContext* context, Frontend& frontend)
-      : context_(context), frontend_(frontend) {}
+  Stream(grpc::CallbackServerContext* context, Frontend& frontend) : context_(context), frontend_(frontend) {}
 
   // Ends the call when what it begins with fails.
   template <typename Body>

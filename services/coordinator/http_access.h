@@ -14,8 +14,8 @@ struct Request;
 
 namespace mdgen::coordinator {
 
-// The name in the client's certificate travels with a request under this name; what a client sends under it is
-// taken away before.
+// The name in the client's certificate travels with a request under this name; what a client sends under it
+// is taken away before.
 inline constexpr const char* kCertificateHeader = "X-Mdgen-Certificate-Name";
 
 class HttpAccess {
@@ -24,11 +24,10 @@ class HttpAccess {
   HttpAccess(HostPort bound, std::shared_ptr<access::Gate> gate)
       : bound_(std::move(bound)), gate_(std::move(gate)) {}
 
-  // Who calls. Throws HttpError: 403 when a browser sends a change from a page of another site, or thinks that
-  // this machine has another name (DNS rebinding); with access control 401 or 403 as the gate says (the role
-  // for a change is left to access::carry_out); without it 403 for changes when others than this machine's can
-  // come in.
-  // `method`: as which the request is judged; one that its path does not take as GET.
+  // Who calls. Throws HttpError: 403 when a browser sends a change from a page of another site, or thinks
+  // that this machine has another name (DNS rebinding); with access control 401 or 403 as the gate says (the
+  // role for a change is left to access::carry_out); without it 403 for changes when others than this
+  // machine's can come in. `method`: as which the request is judged; one that its path does not take as GET.
   access::Caller admit(const httplib::Request& request, const std::string& method, bool changes) const;
 
   bool is_required() const { return gate_ != nullptr; }

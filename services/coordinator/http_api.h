@@ -1,5 +1,5 @@
-// Every operation of the HTTP API: the one table from which requests are routed and checked (http_router.h) and
-// docs/openapi.yaml is made (openapi.h).
+// Every operation of the HTTP API: the one table from which requests are routed and checked (http_router.h)
+// and docs/openapi.yaml is made (openapi.h).
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -37,7 +37,7 @@ struct HttpOperation {
   std::string path;    // /v1/jobs/{id}
   std::string summary;
   std::vector<HttpParameter> query{};
-  Message body = nullptr;   // its JSON is the request's body; without the field `id`, which is in the path
+  Message body = nullptr;  // its JSON is the request's body; without the field `id`, which is in the path
   std::vector<HttpBound> bounds{};
   Message reply = nullptr;  // its JSON is the answer
   std::string schema{};     // in place of `reply`: a schema of openapi.cpp

@@ -12,8 +12,7 @@ namespace {
 
 HttpReply file_reply(const HttpRequest& request) {
   const dashboard::File* file = dashboard::find(request.raw.path);
-  if (file == nullptr)
-    throw HttpError(404, "NotFound", "there is nothing at " + to_utf8(request.raw.path));
+  if (file == nullptr) throw HttpError(404, "NotFound", "there is nothing at " + to_utf8(request.raw.path));
   HttpReply reply{.type = std::string(file->content_type), .body = std::string(file->content)};
   reply.headers = {{"ETag", std::string(file->etag)},
                    {"Content-Security-Policy", std::string(dashboard::kContentSecurityPolicy)}};

@@ -17,9 +17,8 @@ Frame refused(int status, std::string problem) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -48,7 +47,8 @@ std::optional<std::size_t> parse_length(std::string_view text) {
 void take_header(std::string_view line, bool& has_length, Frame& frame, const FrameLimits& limits) {
   const auto colon = line.find(':');
   const std::string_view name = line.substr(0, std::min(colon, line.size()));
-  if (colon == std::string_view::npos || name.empty() || name.find_first_of(" \t") != std::string_view::npos) {
+  if (colon == std::string_view::npos || name.empty() ||
+      name.find_first_of(" \t") != std::string_view::npos) {
     frame = refused(400, "a header line has no name");
     return;
   }

@@ -147,8 +147,8 @@ HttpRouter::Found HttpRouter::find(const std::string& method, const std::string&
   for (const HttpOperation& operation : http_operations()) {
     auto id = match(operation.path, path);
     if (!id) continue;
-    found.allowed += (found.allowed.empty() ? "" : ", ") + operation.method +
-                     (operation.method == "GET" ? ", HEAD" : "");
+    found.allowed +=
+        (found.allowed.empty() ? "" : ", ") + operation.method + (operation.method == "GET" ? ", HEAD" : "");
     if (operation.method != wanted) continue;
     found.operation = &operation;
     found.id = std::move(*id);
@@ -181,7 +181,8 @@ HttpReply HttpRouter::answer(const httplib::Request& request) const {
 HttpReply HttpRouter::route(const httplib::Request& request) const {
   const Found found = find(request.method, request.path);
   const bool changes = found.operation != nullptr && found.operation->changes();
-  access::Caller caller = access_.admit(request, found.operation != nullptr ? request.method : "GET", changes);
+  access::Caller caller =
+      access_.admit(request, found.operation != nullptr ? request.method : "GET", changes);
   if (found.operation != nullptr)
     return serve(*found.operation, {.raw = request, .caller = std::move(caller), .id = found.id});
   const Page* page = find_page(request.path);
@@ -201,8 +202,7 @@ HttpReply HttpRouter::serve(const HttpOperation& operation, HttpRequest request)
     changes_.take(request.caller.name.empty() ? request.caller.peer : request.caller.name);
   take_query(operation, request.raw, request);
   take_body(operation, request.raw, request);
-  HttpReply reply =
-      operation.changes() ? change(operation, request) : handlers_.at(operation.id)(request);
+  HttpReply reply = operation.changes() ? change(operation, request) : handlers_.at(operation.id)(request);
   if (reply.status == 200) reply.status = operation.success;
   return reply;
 }

@@ -27,7 +27,7 @@ namespace mdgen::coordinator {
 struct HttpRequest {
   const httplib::Request& raw;
   access::Caller caller;
-  std::string id{};                                       // what stands for {id}
+  std::string id{};                                         // what stands for {id}
   std::map<std::string, std::vector<std::string>> query{};  // those that were given
   nlohmann::json body = nlohmann::json::object();
 

@@ -18,8 +18,8 @@ class LogCursor {
  public:
   static constexpr std::size_t kPiece = 64 * 1024;
 
-  // `piece_bytes`: how much next() gives at most. Throws Error(kInvalidArgument) for a negative rank, attempt,
-  // offset or tail_bytes.
+  // `piece_bytes`: how much next() gives at most. Throws Error(kInvalidArgument) for a negative rank,
+  // attempt, offset or tail_bytes.
   LogCursor(const v1::StreamLogsRequest& request, std::function<LogRange()> range,
             std::size_t piece_bytes = kPiece);
 

@@ -13,8 +13,8 @@
 #include "services/access/server_access.h"
 #include "services/access/token_command.h"
 #include "services/coordinator/address.h"
-#include "services/coordinator/openapi.h"
 #include "services/coordinator/backup_command.h"
+#include "services/coordinator/openapi.h"
 #include "services/coordinator/server.h"
 
 namespace {

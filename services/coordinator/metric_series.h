@@ -14,8 +14,8 @@ struct MetricPoint {
   double value = 0;  // NaN: it was not finite; counts as the largest of all
 };
 
-// At most `most` (at least 1) of `points`, in order: the first, the last, and of each of equal parts in between
-// the smallest and the largest.
+// At most `most` (at least 1) of `points`, in order: the first, the last, and of each of equal parts in
+// between the smallest and the largest.
 std::vector<MetricPoint> down_sample(std::vector<MetricPoint> points, std::size_t most);
 
 // Not thread-safe.
@@ -40,7 +40,7 @@ class MetricSeries {
   void age(MetricPoint point);
 
   std::deque<MetricPoint> newest_;
-  std::vector<Span> spans_;     // each of `width_` points, but for the last
+  std::vector<Span> spans_;  // each of `width_` points, but for the last
   std::size_t width_ = 1;
 };
 

@@ -15,9 +15,10 @@ class MetricsFile {
  public:
   static constexpr std::size_t kMostNames = 256;
 
-  // Reads what has been appended since the last time; a last line without its end is left for the next. A file
-  // that was replaced, cut or written anew is read from its beginning; one that is not there is empty. Lines
-  // that are no JSON object with a step are passed over. Throws Error(kUnavailable) when it cannot be read.
+  // Reads what has been appended since the last time; a last line without its end is left for the next. A
+  // file that was replaced, cut or written anew is read from its beginning; one that is not there is empty.
+  // Lines that are no JSON object with a step are passed over. Throws Error(kUnavailable) when it cannot be
+  // read.
   void update(const std::filesystem::path& file);
 
   const std::map<std::string, MetricSeries, std::less<>>& series() const { return series_; }

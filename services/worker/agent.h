@@ -20,8 +20,8 @@ struct AgentOptions {
   std::filesystem::path trainer;  // mdgen-trainer; empty: beside this program
   int local_rank = 0;             // among the agents of this host that were launched together
   int local_size = 1;
-  Labels labels;                  // for the selectors of jobs
-  std::string version;            // of this program
+  Labels labels;        // for the selectors of jobs
+  std::string version;  // of this program
   std::chrono::milliseconds beat_interval{1000};
   // Give up when the coordinator has not answered once by then.
   std::chrono::milliseconds connect_timeout{30000};

@@ -84,10 +84,7 @@ TEST(ResolveSpec, WhatNeedsAPoolIsRefused) {
                 resolved({"--workers.selector", "gpu=h200"}, 1);
               }),
               HasSubstr("workers.selector = gpu=h200"));
-  EXPECT_THAT(error_of([] {
-                resolved({"--after", "prep"}, 1);
-              }),
-              HasSubstr("after = prep"));
+  EXPECT_THAT(error_of([] { resolved({"--after", "prep"}, 1); }), HasSubstr("after = prep"));
 }
 
 TEST(ResolveSpec, FlagsWinOverTheFile) {

@@ -11,8 +11,8 @@
 namespace mdgen::coordinator {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::context;
+using ::testing::HasSubstr;
 using testing::ServerTest;
 using namespace std::chrono_literals;
 
@@ -178,7 +178,8 @@ TEST_F(StreamsTest, AClientHasSoManyStreamsAndNoMore) {
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(refused.error_message(), HasSubstr("2 streams open"));
   first.client->TryCancel();
-  EXPECT_TRUE(testing::eventually([&] { return logs(request).reader->Read(&piece); })) << "there is room again";
+  EXPECT_TRUE(testing::eventually([&] { return logs(request).reader->Read(&piece); }))
+      << "there is room again";
 }
 
 TEST_F(StreamsTest, ChangesAreLimitedAndLooksAreNot) {

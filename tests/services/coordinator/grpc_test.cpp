@@ -90,8 +90,8 @@ TEST_F(ServerTest, HealthAnswersForTheServerAndEachService) {
 TEST_F(ServerTest, ReflectionListsTheServices) {
   const Answer answer =
       call(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", text_field(7, ""));
-  for (const char* service : {"mdgen.v1.JobService", "mdgen.v1.PoolService", "mdgen.v1.WorkerService",
-                              "grpc.health.v1.Health"})
+  for (const char* service :
+       {"mdgen.v1.JobService", "mdgen.v1.PoolService", "mdgen.v1.WorkerService", "grpc.health.v1.Health"})
     EXPECT_THAT(answer.bytes, HasSubstr(service));
   const Answer file = call(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
                            text_field(4, "mdgen.v1.JobService"));

@@ -42,8 +42,8 @@ class FakeApplication : public HttpApplication {
     return {answer_of(request.bytes.substr(request.head))};
   }
   std::string refusal(int status, const std::string& problem) override {
-    return "HTTP/1.1 " + std::to_string(status) + " Refused\r\nContent-Length: " +
-           std::to_string(problem.size()) + "\r\n\r\n" + problem;
+    return "HTTP/1.1 " + std::to_string(status) +
+           " Refused\r\nContent-Length: " + std::to_string(problem.size()) + "\r\n\r\n" + problem;
   }
   bool is_prompt(std::string_view head) const override { return head.starts_with("GET /healthz"); }
 
@@ -134,7 +134,8 @@ struct HttpLimits : ::testing::Test {
 TEST_F(HttpLimits, ServesRequestsOneAfterTheOther) {
   listen();
   RawClient client(listener->address());
-  client.send("PUT /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nonePUT /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nthr");
+  client.send(
+      "PUT /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nonePUT /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nthr");
   const std::string first = answer_of("one");
   EXPECT_EQ(client.receive(first.size()), first);
   client.send("ee");
@@ -165,7 +166,8 @@ TEST_F(HttpLimits, StalledClientsStopNobody) {
   std::vector<std::unique_ptr<RawClient>> stalled;
   for (int i = 0; i < 64; ++i) {
     stalled.push_back(std::make_unique<RawClient>(listener->address()));
-    stalled.back()->send(i % 2 == 0 ? "GET /v1/jobs HT" : "PUT /echo HTTP/1.1\r\nContent-Length: 9\r\n\r\nab");
+    stalled.back()->send(i % 2 == 0 ? "GET /v1/jobs HT"
+                                    : "PUT /echo HTTP/1.1\r\nContent-Length: 9\r\n\r\nab");
   }
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(is_healthy());

@@ -10,8 +10,8 @@
 namespace mdgen::coordinator {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 using testing::ServerTest;
 
 struct HttpTest : ServerTest {
@@ -32,7 +32,8 @@ struct HttpTest : ServerTest {
   json get(const std::string& path, int status = 200, const httplib::Headers& headers = {}) {
     return checked(client().Get(path, headers), path, status);
   }
-  json post(const std::string& path, const json& body, int status = 200, const httplib::Headers& headers = {}) {
+  json post(const std::string& path, const json& body, int status = 200,
+            const httplib::Headers& headers = {}) {
     return checked(client().Post(path, headers, body.dump(), "application/json"), path, status);
   }
   json spec_json(const std::string& name) {
@@ -90,7 +91,8 @@ TEST_F(HttpTest, ErrorsAreJsonToo) {
   EXPECT_EQ(get("/nowhere", 404)["error"]["code"], "NotFound");
   EXPECT_THAT(get("/v1/jobs?page_size=many", 400)["error"]["message"], HasSubstr("page_size: \"many\""));
   EXPECT_THAT(get("/v1/jobs?page_size=1001", 400)["error"]["message"], HasSubstr("0 to 1000"));
-  EXPECT_THAT(get("/v1/jobs?pages=1", 400)["error"]["message"], HasSubstr("pages: there is no such parameter"));
+  EXPECT_THAT(get("/v1/jobs?pages=1", 400)["error"]["message"],
+              HasSubstr("pages: there is no such parameter"));
   EXPECT_THAT(get("/v1/jobs?owner=a&owner=b", 400)["error"]["message"], HasSubstr("owner: is given more"));
   EXPECT_THAT(get("/v1/jobs?state=Running", 400)["error"]["message"], HasSubstr("RUNNING"));
   EXPECT_EQ(get("/v1/jobs?page_token=x", 400)["error"]["code"], "InvalidArgument");
@@ -150,7 +152,8 @@ TEST_F(HttpTest, ASpecIsCheckedAndItsPathsAreAbsolute) {
               HasSubstr("data.data_dir: \"data\" is relative"));
   json misspelt = spec_json("a");
   misspelt["optim"]["learning"] = 1;
-  EXPECT_THAT(post("/v1/jobs", {{"spec", misspelt}}, 400)["error"]["message"], HasSubstr("spec.optim.learning"));
+  EXPECT_THAT(post("/v1/jobs", {{"spec", misspelt}}, 400)["error"]["message"],
+              HasSubstr("spec.optim.learning"));
   json without = spec_json("a");
   without.erase("work_dir");
   EXPECT_THAT(post("/v1/jobs", {{"spec", without}}, 400)["error"]["message"], HasSubstr("work_dir"));

@@ -43,11 +43,14 @@ TEST(JsonRequest, NamesWhatIsWrong) {
   EXPECT_THAT(problem("[]"), HasSubstr("must be a JSON object"));
   EXPECT_THAT(problem("{"), HasSubstr("not JSON"));
   EXPECT_THAT(problem("{\"a\": 1e999}"), HasSubstr("not JSON"));
-  EXPECT_THAT(problem(R"({"spec": {"named": "a"}})"), HasSubstr("spec.named: there is no such field; is name meant?"));
+  EXPECT_THAT(problem(R"({"spec": {"named": "a"}})"),
+              HasSubstr("spec.named: there is no such field; is name meant?"));
   EXPECT_THAT(problem(R"({"spec": {"name": 3}})"), HasSubstr("spec.name: must be a text"));
-  EXPECT_THAT(problem(R"({"spec": {"seed": "3"}})"), HasSubstr("spec.seed: must be a whole number, not string"));
+  EXPECT_THAT(problem(R"({"spec": {"seed": "3"}})"),
+              HasSubstr("spec.seed: must be a whole number, not string"));
   EXPECT_THAT(problem(R"({"spec": {"workers": {"min": 1.5}}})"), HasSubstr("spec.workers.min"));
-  EXPECT_THAT(problem(R"({"spec": {"workers": {"min": 99999999999}}})"), HasSubstr("99999999999 is out of range"));
+  EXPECT_THAT(problem(R"({"spec": {"workers": {"min": 99999999999}}})"),
+              HasSubstr("99999999999 is out of range"));
   EXPECT_THAT(problem(R"({"spec": {"data": {"atlas": 1}}})"), HasSubstr("true or false"));
   EXPECT_THAT(problem(R"({"spec": []})"), HasSubstr("spec: must be an object"));
 }

@@ -1,4 +1,6 @@
 // Where StreamLogs starts: `since` and `tail_bytes`.
+#include "services/coordinator/log_position.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,7 +8,6 @@
 
 #include "core/base/error.h"
 #include "services/coordinator/log_cursor.h"
-#include "services/coordinator/log_position.h"
 #include "services/coordinator/run_folder.h"
 #include "services/coordinator/timestamps.h"
 #include "tests/support/temp_dir.h"
@@ -31,8 +32,8 @@ std::string stamp(std::chrono::seconds seconds) {
 
 TEST(TimeOfLine, IsWhatTheLogsBeginWith) {
   EXPECT_EQ(time_of_line(stamp(0s) + " I trainer: hello"), at(0s));
-  EXPECT_EQ(time_of_line("2026-01-31T12:00:00.250Z W x"), std::chrono::sys_days(std::chrono::year(2026) /
-                                                                                 1 / 31) + 12h + 250ms);
+  EXPECT_EQ(time_of_line("2026-01-31T12:00:00.250Z W x"),
+            std::chrono::sys_days(std::chrono::year(2026) / 1 / 31) + 12h + 250ms);
   for (const char* other : {"", "Traceback", "2026-13-31T12:00:00.250Z W", "2026-01-31 12:00:00.250Z W",
                             "2026-01-31T12:00:00.250Z"})
     EXPECT_FALSE(time_of_line(other)) << other;
@@ -44,7 +45,12 @@ struct Logs : ::testing::Test {
     std::ofstream(log_file(folder.path(), 0, attempt), std::ios::app | std::ios::binary) << text;
   }
   std::string read(const v1::StreamLogsRequest& request, std::size_t piece = LogCursor::kPiece) {
-    LogCursor cursor(request, [&] { return LogRange{folder.path(), 1, 99, ended}; }, piece);
+    LogCursor cursor(
+        request,
+        [&] {
+          return LogRange{folder.path(), 1, 99, ended};
+        },
+        piece);
     std::string text;
     while (auto part = cursor.next()) text += part->text();
     return text;

@@ -83,9 +83,12 @@ struct Metrics : ::testing::Test {
 };
 
 TEST_F(Metrics, AreSeriesByName) {
-  append(R"({"step":1,"epoch":0,"loss":0.5,"lr":1e-4,"samples":4,"skipped":true,"names":["a"]})" "\n"
-         R"({"step":2,"epoch":0,"loss":null,"lr":1e-4,"samples":4})" "\n"
-         R"({"step":2,"epoch":0,"val_loss":0.75,"samples":8,"inner":{"step":9,"loss":9}})" "\n");
+  append(R"({"step":1,"epoch":0,"loss":0.5,"lr":1e-4,"samples":4,"skipped":true,"names":["a"]})"
+         "\n"
+         R"({"step":2,"epoch":0,"loss":null,"lr":1e-4,"samples":4})"
+         "\n"
+         R"({"step":2,"epoch":0,"val_loss":0.75,"samples":8,"inner":{"step":9,"loss":9}})"
+         "\n");
   const auto all = get();
   EXPECT_EQ(all.last_step(), 2);
   std::vector<std::string> names;
