@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/checkpoint/pin.h"
+#include "core/checkpoint/listing.h"
 #include "core/checkpoint/retention.h"
 #include "core/checkpoint/store.h"
 #include "core/config/json.h"
@@ -54,34 +54,16 @@ config::Json json_row(const Row& row) {
   return json;
 }
 
-// A checkpoint as its manifest and its files' sizes tell it; no file is read.
-struct Listed {
-  fs::path folder;
-  checkpoint::Name name;
-  std::optional<checkpoint::Manifest> manifest{};
-  std::string problem{};
-  double age_seconds = 0;
-  bool pinned = false;
+using checkpoint::Listed;
 
-  std::string state() const {
-    if (!manifest) return "BAD: " + one_line(problem);
-    return pinned ? "complete, being read" : "complete";
-  }
-};
+std::string state_of(const Listed& row) {
+  if (!row.manifest) return "BAD: " + one_line(row.problem);
+  return row.pinned ? "complete, being read" : "complete";
+}
 
-Listed look_at(const fs::path& folder) {
-  Listed row{.folder = folder, .name = checkpoint::parse_folder_name(folder.filename().string()).value()};
-  std::error_code error;
-  const auto written = fs::last_write_time(folder, error);
-  if (!error)
-    row.age_seconds = std::chrono::duration<double>(fs::file_time_type::clock::now() - written).count();
-  row.pinned = checkpoint::pinned(names_in_folder(folder.parent_path())).contains(folder.filename().string());
-  try {
-    row.manifest = checkpoint::check_sizes(folder);
-  } catch (const Error& failure) {
-    row.problem = failure.what();
-  }
-  return row;
+double age_of(const Listed& row) {
+  if (!row.written_at) return 0;
+  return std::chrono::duration<double>(std::chrono::system_clock::now() - *row.written_at).count();
 }
 
 std::string table_head() {
@@ -101,16 +83,16 @@ std::string table_row(const std::string& name, std::int64_t step, std::int64_t g
 std::string table_of(const std::vector<Listed>& rows) {
   std::string text = table_head();
   for (const Listed& row : rows) {
-    text += table_row(row.folder.filename().string(), row.name.step, row.name.generation, row.age_seconds,
+    text += table_row(row.folder.filename().string(), row.name.step, row.name.generation, age_of(row),
                       row.manifest ? row.manifest->bytes() : -1,
-                      row.manifest ? row.manifest->summary.val_loss : std::nullopt, row.state());
+                      row.manifest ? row.manifest->summary.val_loss : std::nullopt, state_of(row));
   }
   return text;
 }
 
 config::Json json_of(const Listed& row) {
   config::Json json = {{"folder", row.folder.string()},        {"step", row.name.step},
-                       {"generation", row.name.generation},    {"age_seconds", row.age_seconds},
+                       {"generation", row.name.generation},    {"age_seconds", age_of(row)},
                        {"complete", row.manifest.has_value()}, {"pinned", row.pinned}};
   if (!row.manifest) {
     json["problem"] = row.problem;
@@ -202,7 +184,7 @@ ExitCode list_checkpoints(const Options& options, const Surroundings& world) {
   }
   std::vector<Listed> rows;
   for (const fs::path& folder : checkpoints_below(named_folder(options, world)))
-    rows.push_back(look_at(folder));
+    rows.push_back(checkpoint::look_at(folder));
   if (options.output == Output::kTable) {
     world.out << (rows.empty() ? "no checkpoints\n" : table_of(rows)) << std::flush;
     return kExitOk;
