@@ -1,12 +1,15 @@
 #include "core/model/layers.h"
 
+#include <tuple>
 #include <vector>
+
+#include "core/kernels/modulated_norm.h"
 
 namespace mdgen::model {
 namespace {
 
-constexpr double kNormEpsilon = 1e-6;
 constexpr std::int64_t kFeedForwardFactor = 4;
+constexpr kernels::NormOutput kForLinear = {.for_linear = true};
 
 // A layer's parts that dropout has streams for.
 constexpr std::uint32_t kIpa = 0;
@@ -27,10 +30,6 @@ std::vector<at::Tensor> modulations(torch::nn::Sequential& from, const at::Tenso
 
 IpaSizes ipa_sizes(const ModelConfig& config) {
   return {config.embed_dim, config.ipa_heads, config.ipa_head_dim, config.ipa_qk, config.ipa_v};
-}
-
-at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
-  return at::addcmul(shift, at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEpsilon), 1 + scale);
 }
 
 at::Tensor feed_forward(torch::nn::Linear& fc1, torch::nn::Linear& fc2, const at::Tensor& x) {
@@ -59,9 +58,10 @@ at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const
                                  const Dropout& dropout) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 6);
   at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias, dropout.of(kIpa));
-  const at::Tensor normed = modulated_norm(y, m[0], m[1]).unsqueeze(1);
-  y = at::addcmul(y, m[2], mha_l_(normed, residues, dropout.of(kMhaL)).squeeze(1));
-  return at::addcmul(y, m[5], feed_forward(fc1_, fc2_, modulated_norm(y, m[3], m[4])));
+  const at::Tensor normed = kernels::modulated_norm(y, m[0], m[1], kForLinear).unsqueeze(1);
+  const at::Tensor attended = mha_l_(normed, residues, dropout.of(kMhaL)).squeeze(1);
+  const auto [mixed, n] = kernels::gated_modulated_norm(y, m[2], attended, m[3], m[4], kForLinear);
+  return kernels::gated_residual(mixed, m[5], feed_forward(fc1_, fc2_, n));
 }
 
 LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
@@ -99,10 +99,13 @@ at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
     y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa))
                 .unflatten(0, {x.size(0), x.size(1)});
   }
-  y = at::addcmul(y, m[2], mha_l_(modulated_norm(y, m[0], m[1]), inputs.residues, inputs.dropout.of(kMhaL)));
-  const at::Tensor by_residue = modulated_norm(y, m[3], m[4]).transpose(1, 2);
-  y = at::addcmul(y, m[5], mix_frames(by_residue, inputs).transpose(1, 2));
-  return at::addcmul(y, m[8], feed_forward(fc1_, fc2_, modulated_norm(y, m[6], m[7])));
+  at::Tensor n = kernels::modulated_norm(y, m[0], m[1], kForLinear);
+  const at::Tensor of_residues = mha_l_(n, inputs.residues, inputs.dropout.of(kMhaL));
+  std::tie(y, n) = kernels::gated_modulated_norm(y, m[2], of_residues, m[3], m[4],
+                                                 {.for_linear = !hyena_t_, .transposed = true});
+  const at::Tensor of_frames = mix_frames(n.transpose(1, 2), inputs).transpose(1, 2);
+  std::tie(y, n) = kernels::gated_modulated_norm(y, m[5], of_frames, m[6], m[7], kForLinear);
+  return kernels::gated_residual(y, m[8], feed_forward(fc1_, fc2_, n));
 }
 
 FinalLayerImpl::FinalLayerImpl(std::int64_t dim, std::int64_t latent_dim)
@@ -113,7 +116,7 @@ FinalLayerImpl::FinalLayerImpl(std::int64_t dim, std::int64_t latent_dim)
 
 at::Tensor FinalLayerImpl::forward(const at::Tensor& x, const at::Tensor& t) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 2);
-  return linear_(modulated_norm(x, m[0], m[1]));
+  return linear_(kernels::modulated_norm(x, m[0], m[1], kForLinear));
 }
 
 }  // namespace mdgen::model
