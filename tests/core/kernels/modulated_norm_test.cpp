@@ -4,6 +4,11 @@
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <limits>
+#include <tuple>
 #include <vector>
 
 #include "core/kernels/cpu/dispatch.h"
@@ -181,6 +186,38 @@ TEST(ModulatedNormFallbackTest, AnOutputThatNobodyUsesHasNoGradient) {
   const auto grads = torch::autograd::grad({of_y}, {in[0], in[1], in[2]}, {t[5]});
   EXPECT_TRUE(at::equal(grads[0], t[5]));
   EXPECT_TRUE(at::equal(grads[2], t[5] * t[1]));
+}
+
+// The table of docs/performance.md; by hand alone, since it judges nothing.
+double milliseconds(const std::vector<at::Tensor>& in, const at::Tensor& grad, bool reference) {
+  const auto start = std::chrono::steady_clock::now();
+  at::Tensor y, n;
+  if (reference) {
+    y = gated_residual_reference(in[0], in[1], in[2]);
+    n = modulated_norm_reference(y, in[3], in[4]);
+  } else {
+    std::tie(y, n) = gated_modulated_norm(in[0], in[1], in[2], in[3], in[4]);
+  }
+  torch::autograd::grad({y, n}, in, {grad, grad});
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(ModulatedNormTiming, DISABLED_BesideTheComposition) {
+  for (const auto& [sizes, rounds] : {std::pair{std::vector<std::int64_t>{1, 100, 128, 384}, 8},
+                                      std::pair{std::vector<std::int64_t>{8, 50, 4, 384}, 30}}) {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      const auto t = tensors_of({sizes, false});
+      std::vector<at::Tensor> in = {t[0].requires_grad_()};
+      for (std::size_t i = 1; i < 5; ++i) in.push_back(t[i].to(type).detach().requires_grad_());
+      double composition = 1e9, kernel = 1e9;
+      for (int i = 0; i < rounds; ++i) {
+        composition = std::min(composition, milliseconds(in, t[5], true));
+        kernel = std::min(kernel, milliseconds(in, t[5], false));
+      }
+      std::printf("T%ld L%ld %s: composition %.2f ms, kernel %.2f ms, ratio %.2f\n", sizes[1], sizes[2],
+                  c10::toString(type), composition, kernel, composition / kernel);
+    }
+  }
 }
 
 }  // namespace
