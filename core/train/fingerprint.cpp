@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/text.h"
+#include "core/kernels/cpu/dispatch.h"
 #include "core/train/agreement.h"
 #include "core/train/failure.h"
 
@@ -48,6 +49,7 @@ std::string rank_names(const std::vector<std::string>& ranks) {
 Fingerprint fingerprint(at::Device device) {
   Fingerprint result = {{"CPU", cpu_model()},
                         {"instructions", at::get_cpu_capability()},
+                        {"kernels", kernels::cpu::name(kernels::cpu::instruction_set())},
                         {"threads", std::to_string(at::get_num_threads())},
                         {"LibTorch", TORCH_VERSION},
                         {"MKL", at::get_mkl_version()},

@@ -13,11 +13,12 @@
 
 namespace mdgen::train {
 
-// Names for people ("CPU", "instructions", "threads", "LibTorch", "GPU", …) and their values, in one order.
+// Names for people ("CPU", "instructions", "kernels", "threads", "LibTorch", "GPU", …) and their values, in
+// one order.
 using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 
-// Of this process: the CPU's model, the instruction set that LibTorch's kernels chose, threads, versions of
-// the libraries that compute; on CUDA also the GPU's model and its libraries.
+// Of this process: the CPU's model, the instruction sets that LibTorch's kernels and our own chose, threads,
+// versions of the libraries that compute; on CUDA also the GPU's model and its libraries.
 Fingerprint fingerprint(at::Device device);
 
 // Nothing when all are equal; otherwise what differs and which ranks have which value:

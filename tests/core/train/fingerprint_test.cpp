@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/kernels/cpu/dispatch.h"
 #include "core/train/failure.h"
 #include "tests/support/collective_backends.h"
 
@@ -14,6 +15,11 @@ using ::testing::Eq;
 using ::testing::HasSubstr;
 using ::testing::Optional;
 using ::testing::Pair;
+
+TEST(FingerprintTest, NamesTheInstructionSetOfOurKernels) {
+  const kernels::cpu::UseInstructionSet baseline(kernels::cpu::InstructionSet::kBaseline);
+  EXPECT_THAT(fingerprint(at::kCPU), Contains(Pair("kernels", "baseline")));
+}
 
 TEST(FingerprintDifference, NamesWhatDiffersAndWhere) {
   const Fingerprint new_cpu = {{"instructions", "AVX512"}, {"threads", "1"}};
