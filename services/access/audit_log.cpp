@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/base/utc.h"
 
 namespace mdgen::access {
 namespace {
@@ -18,20 +19,9 @@ namespace {
 constexpr std::int64_t kSetAside = 64 << 10;
 constexpr std::size_t kLongestText = 4096;  // of request and message
 
-std::string time_text(Clock::Wall time) {
-  const auto milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-  const std::time_t seconds = milliseconds / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[40];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return std::string(text, size) + fmt::format(".{:03}Z", milliseconds % 1000);
-}
-
 std::string line_of(const AuditRecord& record, Clock::Wall now) {
   const nlohmann::ordered_json json = {
-      {"time", time_text(now)},
+      {"time", utc_text_with_milliseconds(now)},
       {"caller", to_utf8(record.caller.name)},
       {"role", role_name(record.caller.role)},
       {"peer", to_utf8(record.caller.peer)},

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/utc.h"
 
 namespace mdgen::access {
 namespace {
@@ -32,7 +33,7 @@ Verdict refused(std::string text) {
 Verdict known(const TokenEntry& entry, const Attempt& attempt, Moment now) {
   if (entry.is_expired(now)) {
     return refused("the " + std::string(entry.sha256.empty() ? "certificate" : "token") + " of " +
-                   entry.name + " has expired (" + moment_text(*entry.expires) + ")");
+                   entry.name + " has expired (" + utc_text(*entry.expires) + ")");
   }
   return {Verdict::Kind::kAdmitted, {entry.name, entry.role, std::string(attempt.peer)}, ""};
 }
@@ -179,7 +180,7 @@ void Gate::take_tls() {
     auto state =
         std::make_shared<const TlsState>(TlsState{std::move(read.identity), std::move(read.client_ca)});
     spdlog::info("new connections get the certificate in {}, good until {}",
-                 access_.files.certificate.string(), moment_text(end_of(state->identity.certificate, "")));
+                 access_.files.certificate.string(), utc_text(end_of(state->identity.certificate, "")));
     expiry_told_.reset();
     const std::lock_guard lock(mutex_);
     tls_ = std::move(state);
@@ -195,7 +196,7 @@ void Gate::warn_of_expiry() {
   const Moment end = end_of(tls()->identity.certificate, access_.files.certificate.string());
   if (end - clock_.wall() > kSoon) return;
   spdlog::warn("the TLS certificate {} is good until {} only: put another one in its place, with its key",
-               access_.files.certificate.string(), moment_text(end));
+               access_.files.certificate.string(), utc_text(end));
 }
 
 }  // namespace mdgen::access

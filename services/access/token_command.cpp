@@ -8,6 +8,7 @@
 #include "core/base/command_line.h"
 #include "core/base/digest.h"
 #include "core/base/error.h"
+#include "core/base/utc.h"
 #include "services/access/access.h"
 #include "services/access/tokens.h"
 
@@ -55,7 +56,7 @@ void list(const Options& options) {
   const Moment now = std::chrono::system_clock::now();
   std::printf("%-24s %-10s %-24s %s\n", "NAME", "ROLE", "ID", "EXPIRES");
   for (const TokenEntry& one : table.entries()) {
-    const std::string end = one.expires ? moment_text(*one.expires) : "never";
+    const std::string end = one.expires ? utc_text(*one.expires) : "never";
     std::printf("%-24s %-10s %-24s %s%s\n", one.name.c_str(), role_name(one.role), one.id().c_str(),
                 end.c_str(), one.is_expired(now) ? " (expired)" : "");
   }

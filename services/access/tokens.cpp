@@ -8,6 +8,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/error.h"
+#include "core/base/utc.h"
 
 namespace mdgen::access {
 namespace {
@@ -113,7 +114,7 @@ std::string TokenTable::to_yaml() const {
     } else {
       out << YAML::Key << "sha256" << YAML::Value << entry.sha256;
     }
-    if (entry.expires) out << YAML::Key << "expires" << YAML::Value << moment_text(*entry.expires);
+    if (entry.expires) out << YAML::Key << "expires" << YAML::Value << utc_text(*entry.expires);
     out << YAML::EndMap;
   }
   out << YAML::EndSeq << YAML::EndMap;
@@ -155,15 +156,6 @@ const TokenEntry* TokenTable::find_certificate(std::string_view common_name) con
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const TokenEntry& one) { return one.certificate == common_name; });
   return found != entries_.end() ? &*found : nullptr;
-}
-
-std::string moment_text(Moment moment) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(moment);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 Moment parse_moment(const std::string& text, Moment now) {

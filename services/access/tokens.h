@@ -58,7 +58,6 @@ class TokenTable {
 
 // "2027-01-31T00:00:00Z". Throws Error(kInvalidArgument) for anything else but a day alone, or, counted from
 // `now`, "90d" or "12h".
-std::string moment_text(Moment moment);
 Moment parse_moment(const std::string& text, Moment now);
 
 // Throws Error: kInvalidArgument naming it and what is wrong, also when others than its owner may write it;

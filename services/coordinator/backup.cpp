@@ -14,6 +14,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/identity.h"
+#include "core/base/utc.h"
 #include "core/format/zip.h"
 #include "services/access/access.h"
 #include "services/coordinator/admin_socket.h"
@@ -62,15 +63,6 @@ std::int64_t milliseconds(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
-std::string time_text(std::int64_t milliseconds) {
-  const std::time_t seconds = milliseconds / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text.data();
-}
-
 // A folder with a copy of the store alone, made by the coordinator that runs, or here when none does.
 fs::path copied_store(const fs::path& state_dir) {
   if (const auto made = snapshot_of_running(state_dir)) return *made;
@@ -97,7 +89,7 @@ void count(const std::vector<JobRecord>& records, BackupFacts& facts) {
 Members with_manifest(Members members, const BackupFacts& facts, std::chrono::system_clock::time_point now) {
   Json manifest = {{"format", kFormat},
                    {"version", version::program_version()},
-                   {"made_at", time_text(milliseconds(now))},
+                   {"made_at", utc_text(now)},
                    {"made_at_ms", milliseconds(now)},
                    {"epoch", facts.epoch},
                    {"jobs", facts.jobs},
@@ -181,7 +173,7 @@ BackupFacts rejuvenate(const fs::path& folder, const Json& manifest,
   std::vector<const JobRecord*> changed;
   for (JobRecord& record : records) {
     if (is_final(record.state())) continue;
-    restore_job(record, time_text(made_at_ms), now);
+    restore_job(record, utc_text(made_at), now);
     changed.push_back(&record);
   }
   store.save(changed);

@@ -11,6 +11,7 @@
 #include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/utc.h"
 #include "tests/support/temp_dir.h"
 
 namespace mdgen::access {
@@ -41,7 +42,7 @@ TEST(Tokens, Yaml_ComesBackAsItWent) {
   ASSERT_EQ(again.entries().size(), 2U);
   EXPECT_EQ(again.entries()[0].name, "alice");
   EXPECT_EQ(again.entries()[0].role, Role::kSubmitter);
-  EXPECT_EQ(moment_text(*again.entries()[0].expires), "2027-02-01T00:00:00Z");
+  EXPECT_EQ(utc_text(*again.entries()[0].expires), "2027-02-01T00:00:00Z");
   EXPECT_EQ(again.find_token("alice's"), &again.entries()[0]);
   EXPECT_EQ(again.find_certificate("node1.example.org"), &again.entries()[1]);
   EXPECT_EQ(again.to_yaml(), table.to_yaml());
@@ -107,10 +108,10 @@ TEST(Tokens, Remove_ByNameOrById) {
 
 TEST(Tokens, ParseMoment_TakesDaysAndSpans) {
   const Moment now(std::chrono::seconds(1'800'000'000));  // 2027-01-15T08:00:00Z
-  EXPECT_EQ(moment_text(parse_moment("2027-01-31", now)), "2027-01-31T00:00:00Z");
-  EXPECT_EQ(moment_text(parse_moment("2027-01-31T12:34:56Z", now)), "2027-01-31T12:34:56Z");
-  EXPECT_EQ(moment_text(parse_moment("90d", now)), "2027-04-15T08:00:00Z");
-  EXPECT_EQ(moment_text(parse_moment("12h", now)), "2027-01-15T20:00:00Z");
+  EXPECT_EQ(utc_text(parse_moment("2027-01-31", now)), "2027-01-31T00:00:00Z");
+  EXPECT_EQ(utc_text(parse_moment("2027-01-31T12:34:56Z", now)), "2027-01-31T12:34:56Z");
+  EXPECT_EQ(utc_text(parse_moment("90d", now)), "2027-04-15T08:00:00Z");
+  EXPECT_EQ(utc_text(parse_moment("12h", now)), "2027-01-15T20:00:00Z");
   for (const char* wrong : {"", "d", "tomorrow", "2027-13-01", "9999999d", "2027-01-31T12:34", "-3d"})
     EXPECT_THROW(parse_moment(wrong, now), Error) << wrong;
 }
