@@ -11,12 +11,6 @@ double seconds_since(Clock::Steady at, Now now) {
   return std::max(0.0, std::chrono::duration<double>(now.steady - at).count());
 }
 
-const char* state_of(const Worker& worker) {
-  if (worker.draining) return "DRAINING";
-  if (worker.examining) return "EXAMINING";
-  return worker.busy ? "BUSY" : "FREE";
-}
-
 }  // namespace
 
 v1::Job Engine::view(const JobRecord& record, Now now) const {
@@ -52,7 +46,7 @@ v1::Worker Engine::view(const Worker& worker, Now now) const {
   view.set_version(identity.version());
   *view.mutable_connected_at() = to_timestamp(worker.connected_at);
   view.set_beat_age_seconds(seconds_since(worker.last_beat, now));
-  view.set_state(state_of(worker));
+  view.set_state(state_name(worker));
   view.set_rank(-1);
   if (worker.examining) view.set_job_id(worker.examining->job_id);
   if (!worker.busy) return view;

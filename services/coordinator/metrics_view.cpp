@@ -8,12 +8,6 @@
 namespace mdgen::coordinator {
 namespace {
 
-const char* state_of(const Worker& worker) {
-  if (worker.draining) return "DRAINING";
-  if (worker.busy) return "BUSY";
-  return worker.examining ? "EXAMINING" : "FREE";
-}
-
 double seconds_since_1970(const google::protobuf::Timestamp& at) {
   return std::chrono::duration<double>(to_wall(at).time_since_epoch()).count();
 }
@@ -67,7 +61,7 @@ MetricsView view_of(const std::vector<const JobRecord*>& jobs, const std::vector
   }
   view.workers_by_state = {{"FREE", 0}, {"BUSY", 0}, {"EXAMINING", 0}, {"DRAINING", 0}};
   for (const Worker* worker : workers) {
-    ++view.workers_by_state[state_of(*worker)];
+    ++view.workers_by_state[state_name(*worker)];
     const double age = std::chrono::duration<double>(now.steady - worker->last_beat).count();
     view.workers.push_back({worker->id, worker->identity.host(), worker->identity.device(), age});
   }

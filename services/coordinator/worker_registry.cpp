@@ -16,6 +16,12 @@ std::string slot(const v1::Register& identity) {
 
 }  // namespace
 
+const char* state_name(const Worker& worker) {
+  if (worker.draining) return "DRAINING";
+  if (worker.busy) return "BUSY";
+  return worker.examining ? "EXAMINING" : "FREE";
+}
+
 Worker& WorkerRegistry::add(const std::string& id, const v1::Register& identity, Clock::Steady now) {
   if (identity.incarnation().empty() || identity.boot_id().empty() || identity.device().empty())
     throw Error(ErrorCode::kInvalidArgument, "register: incarnation, boot_id and device are required");

@@ -34,6 +34,9 @@ struct Worker {
   bool draining = false;  // it will leave, and gets no more work
 };
 
+// FREE, BUSY, EXAMINING or DRAINING, as the pool and the metrics say.
+const char* state_name(const Worker& worker);
+
 // No call but all(), silent(), forgive() and pool() grows with the number of workers.
 class WorkerRegistry {
  public:
