@@ -13,9 +13,6 @@
 
 namespace mdgen::model {
 
-// x (..., S, D), D even: each pair (x_i, x_{i + D/2}) turned by p * inv_freq[i], p = first, first + 1, ….
-at::Tensor rotate_by_position(const at::Tensor& x, const at::Tensor& inv_freq, std::int64_t first = 0);
-
 // What attention is told of its keys, those of the S positions and the bias token.
 struct AttentionKeys {
   at::Tensor bias;                  // (N, 1, 1, S + 1): added to the scores
@@ -46,9 +43,6 @@ class MultiheadAttentionImpl : public torch::nn::Module {
                      Along along = Along::kResidues);
 
  private:
-  at::Tensor split_heads(const at::Tensor& x) const;
-  at::Tensor rotated(const at::Tensor& x, std::int64_t first) const;
-
   std::int64_t heads_;
   at::Tensor bias_k_, bias_v_;  // (1, 1, C)
   torch::nn::Linear k_proj_, v_proj_, q_proj_, out_proj_;

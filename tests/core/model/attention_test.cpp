@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/kernels/token_attention.h"
+
 namespace mdgen::model {
 namespace {
 
@@ -165,8 +167,8 @@ TEST(AttentionTest, HiddenKeysHaveNoInfluence) {
 TEST(RotaryTest, ScoresDependOnTheDistanceAlone) {
   const at::Tensor inv_freq = RotaryEmbedding(kHeadDim)->inv_freq().to(at::kDouble);
   const at::Tensor x = at::randn({1, kHeadDim}, at::kDouble).expand({8, kHeadDim});
-  const at::Tensor at_start = rotate_by_position(x, inv_freq);
-  const at::Tensor later = rotate_by_position(x, inv_freq, 100);
+  const at::Tensor at_start = kernels::rotate_by_position(x, inv_freq);
+  const at::Tensor later = kernels::rotate_by_position(x, inv_freq, 100);
   EXPECT_LT(worst(at::matmul(at_start, at_start.t()), at::matmul(later, later.t())), 1e-10);
 }
 

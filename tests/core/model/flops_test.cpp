@@ -71,10 +71,11 @@ double operations_of(const std::string_view name, const Shapes& shapes) {
   if (name == "aten::_cdist_forward") return product(shapes[0], shapes[1].end()[-2]);
   if (name == "aten::_cdist_backward")  // (grad, x1, x2, p, cdist): to one of the two
     return product(shapes[1], shapes[2].end()[-2]);
-  const bool backward = name == "aten::_scaled_dot_product_flash_attention_for_cpu_backward";
-  if (name != "aten::_scaled_dot_product_flash_attention_for_cpu" && !backward) return 0;
-  const std::size_t query = backward ? 1 : 0;
-  return (backward ? 4 : 2) * product(shapes[query], shapes[query + 1].end()[-2]);
+  // q and k (..., S, C): every channel meets every key and the token, in the scores and in the values;
+  // backward in the four gradients of these.
+  if (name == "mdgen::token_attention") return 2 * product(shapes[0], shapes[1].end()[-2] + 1);
+  if (name == "mdgen::token_attention_backward") return 4 * product(shapes[0], shapes[1].end()[-2] + 1);
+  return 0;
 }
 
 double counted(const std::function<void()>& body) {
