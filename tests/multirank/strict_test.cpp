@@ -46,8 +46,8 @@ class StrictTraining : public ::testing::Test {
     std::vector<std::string> lines;
     for (nlohmann::json line : mdgen::testing::lines_of(spec)) {
       for (auto entry = line.begin(); entry != line.end();) {
-        const bool of_a_clock =
-            entry.key().ends_with("dur") || entry.key().ends_with("seconds") || entry.key() == "tokens_per_second";
+        const bool of_a_clock = entry.key().ends_with("dur") || entry.key().ends_with("seconds") ||
+                                entry.key() == "tokens_per_second";
         entry = of_a_clock ? line.erase(entry) : std::next(entry);
       }
       lines.push_back(line.dump());
