@@ -37,25 +37,10 @@ void check_absent(const JobSpec& spec, const Field& field, Findings& findings) {
   }
 }
 
-std::vector<std::string> working_choices(const Field& field) {
-  std::vector<std::string> works;
-  const auto& later = field.rules.choices_not_yet();
-  for (const std::string& choice : field.rules.choices()) {
-    if (std::find(later.begin(), later.end(), choice) == later.end()) works.push_back(choice);
-  }
-  return works;
-}
-
 void check_support(const Field& field, const Value& value, Findings& findings) {
-  const std::string text = value_text(value);
-  const auto& later = field.rules.choices_not_yet();
-  if (std::find(later.begin(), later.end(), text) != later.end()) {
-    findings.not_yet.push_back(field.key + " = \"" + text +
-                               "\" is not implemented yet; works now: " + join(working_choices(field), ", "));
-  }
   const std::optional<Value> standard = default_value(field);
   if (field.rules.support() == v1::NOT_YET && value != standard) {
-    findings.not_yet.push_back(field.key + " is not implemented yet (given: " + text +
+    findings.not_yet.push_back(field.key + " is not implemented yet (given: " + value_text(value) +
                                "; works now: " + (standard ? value_text(*standard) : "leaving it out") + ")");
   }
 }

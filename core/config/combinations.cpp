@@ -128,6 +128,7 @@ std::vector<std::string> idle_flags(const v1::JobSpec& resolved) {
                                           {model.supervise_no_torsions(), "supervise_no_torsions"}});
   const std::string of_torsion_loss = names_of({{model.supervise_all_torsions(), "supervise_all_torsions"},
                                                 {model.supervise_no_torsions(), "supervise_no_torsions"}});
+  const v1::OptimSpec& optim = resolved.optim();
   const std::int32_t frames = resolved.data().num_frames();
   std::vector<std::string> texts;
   add(texts,
@@ -139,6 +140,10 @@ std::vector<std::string> idle_flags(const v1::JobSpec& resolved) {
         "model.no_design_torsion has no effect under model.no_torsion, which zeroes every torsion"},
        {model.no_aa_emb() && !model.prepend_ipa(),
         "model.no_aa_emb has no effect without model.prepend_ipa, which alone reads the residue types"},
+       {!optim.auto_precision().empty() && optim.precision() != "auto",
+        "optim.auto_precision has no effect with optim.precision " + optim.precision() + ", only with auto"},
+       {optim.recompute() == "attention" && !optim.grad_checkpointing(),
+        "optim.recompute has no effect without optim.grad_checkpointing"},
        {model.has_cond_interval() && model.cond_interval() >= frames,
         "model.cond_interval = " + std::to_string(model.cond_interval()) +
             " gives the first frame only: a sample has data.num_frames = " + std::to_string(frames)}});

@@ -31,9 +31,7 @@ std::string default_text(const Field& field) {
 std::string support_text(const Field& field) {
   if (field.rules.support() == v1::NOT_YET) return "not yet implemented";
   if (field.rules.support() == v1::NEVER_READ) return "accepted; the reference never reads it";
-  const auto& later = field.rules.choices_not_yet();
-  if (later.empty()) return "";
-  return "not yet: " + join(std::vector<std::string>(later.begin(), later.end()), ", ");
+  return "";
 }
 
 std::string flag_line(const Field& field) {

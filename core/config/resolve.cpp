@@ -27,6 +27,10 @@ void name_precision(v1::OptimSpec& optim) {
 }
 
 void derive(JobSpec& spec) {
+  // What is measured depends on the machine.
+  if (spec.determinism() == "strict" && spec.optim().precision() == "auto") {
+    spec.mutable_optim()->set_precision("32-true");
+  }
   // The bits of a product depend on the number of threads, so it must not follow from the workers' number.
   if (spec.determinism() == "strict" && spec.threads_per_worker() == 0) spec.set_threads_per_worker(1);
   v1::WorkerRange& workers = *spec.mutable_workers();

@@ -63,15 +63,31 @@ Sizes seen(const ModelConfig& config, const BatchShape& batch) {
           static_cast<double>(batch.residues)};
 }
 
+// Attention and IPA of one layer.
+double layer_attention(const ModelConfig& config, const Sizes& batch) {
+  const double width = config.embed_dim;
+  double one = attention(width, batch.samples * batch.frames, batch.residues);
+  if (!config.hyena) one += attention(width, batch.samples * batch.residues, batch.frames);
+  if (config.interleave_ipa) one += ipa(config, batch.samples * batch.frames, batch.residues);
+  return one;
+}
+
 double layers(const ModelConfig& config, const Sizes& batch) {
   const double width = config.embed_dim;
-  double one = linear(batch.samples, width, kLatentParts * width) +
-               attention(width, batch.samples * batch.frames, batch.residues) +
+  double one = linear(batch.samples, width, kLatentParts * width) + layer_attention(config, batch) +
                feed_forward(batch.rows(), width);
-  one += config.hyena ? hyena(width, batch.samples * batch.residues, batch.frames)
-                      : attention(width, batch.samples * batch.residues, batch.frames);
-  if (config.interleave_ipa) one += ipa(config, batch.samples * batch.frames, batch.residues);
+  if (config.hyena) one += hyena(width, batch.samples * batch.residues, batch.frames);
   return config.num_layers * one;
+}
+
+bool both_ways(const ModelConfig& config) {
+  return config.has_relative_frames() && !config.sim_condition && !config.mpnn;
+}
+
+// Attention and IPA of one prepended layer.
+double ipa_layer_attention(const ModelConfig& config, const Sizes& batch) {
+  const double sequences = batch.samples * (both_ways(config) ? 2 : 1);
+  return ipa(config, sequences, batch.residues) + attention(config.embed_dim, sequences, batch.residues);
 }
 
 // The prepended layers, on one frame.
@@ -79,13 +95,10 @@ double ipa_stack(const ModelConfig& config, const Sizes& batch) {
   if (!config.prepend_ipa) return 0;
   const double width = config.embed_dim;
   const double rows = batch.samples * batch.residues;
-  const bool both_ways = config.has_relative_frames() && !config.sim_condition && !config.mpnn;
-  const double streams = both_ways ? 2 : 1;
+  const double streams = both_ways(config) ? 2 : 1;
   const double one = linear(streams * batch.samples, width, kIpaParts * width) +
-                     ipa(config, streams * batch.samples, batch.residues) +
-                     attention(width, streams * batch.samples, batch.residues) +
-                     feed_forward(streams * rows, width);
-  return config.num_layers * one + (both_ways ? 2 * linear(rows, kFrameChannels, width) : 0) +
+                     ipa_layer_attention(config, batch) + feed_forward(streams * rows, width);
+  return config.num_layers * one + (both_ways(config) ? 2 * linear(rows, kFrameChannels, width) : 0) +
          (config.design ? linear(rows, kSequenceChannels, width) : 0);
 }
 
@@ -104,6 +117,14 @@ double ends(const ModelConfig& config, const Sizes& batch) {
   return all;
 }
 
+// What grad_checkpointing computes twice.
+double recomputed(const ModelConfig& config, const Sizes& batch) {
+  if (config.recomputes_layers()) return layers(config, batch);
+  if (!config.recomputes_attention()) return 0;
+  return config.num_layers *
+         (layer_attention(config, batch) + (config.prepend_ipa ? ipa_layer_attention(config, batch) : 0));
+}
+
 }  // namespace
 
 double forward_flops(const ModelConfig& config, const BatchShape& batch) {
@@ -112,8 +133,7 @@ double forward_flops(const ModelConfig& config, const BatchShape& batch) {
 }
 
 double training_flops(const ModelConfig& config, const BatchShape& batch) {
-  const double again = config.grad_checkpointing ? layers(config, seen(config, batch)) : 0;
-  return 3 * forward_flops(config, batch) + again;
+  return 3 * forward_flops(config, batch) + recomputed(config, seen(config, batch));
 }
 
 }  // namespace mdgen::model

@@ -21,7 +21,7 @@ struct BatchShape {
 double forward_flops(const ModelConfig& config, const BatchShape& batch);
 
 // Forward and backward, which is twice the forward's (a product's two gradients are products of the same
-// size), and the layers' forward once more under grad_checkpointing.
+// size), and what grad_checkpointing computes once more.
 double training_flops(const ModelConfig& config, const BatchShape& batch);
 
 }  // namespace mdgen::model

@@ -226,7 +226,7 @@ at::Tensor LatentModelImpl::forward(const at::Tensor& x, const at::Tensor& t,
   for (const auto& layer : *parts.layers) {
     inputs.dropout = dropout.of(kMainStack).of(number++);
     tokens = run_layer(LatentLayer(std::dynamic_pointer_cast<LatentLayerImpl>(layer)), tokens, time, inputs,
-                       config.grad_checkpointing);
+                       config.recomputes_layers());
   }
   return parts.answer(tokens, time).to(x.scalar_type());
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/kernels/modulated_norm.h"
+#include "core/model/recompute.h"
 
 namespace mdgen::model {
 namespace {
@@ -32,6 +33,16 @@ IpaSizes ipa_sizes(const ModelConfig& config) {
   return {config.embed_dim, config.ipa_heads, config.ipa_head_dim, config.ipa_qk, config.ipa_v};
 }
 
+// module(x, rest...), which backward computes again if `recomputes`. The rest needs no gradient.
+template <typename Module, typename... Rest>
+at::Tensor mix(bool recomputes, Module& module, const at::Tensor& x, const Rest&... rest) {
+  if (!recomputes) return module(x, rest...);
+  const auto run = [module, rest...](const std::vector<at::Tensor>& in) mutable {
+    return module(in[0], rest...);
+  };
+  return recomputed(run, {x}, module->parameters());
+}
+
 at::Tensor feed_forward(torch::nn::Linear& fc1, torch::nn::Linear& fc2, const at::Tensor& x) {
   return fc2(at::gelu(fc1(x)));
 }
@@ -44,7 +55,8 @@ IpaLayerImpl::IpaLayerImpl(const ModelConfig& config)
       ipa_(ipa_sizes(config)),
       mha_l_(config.embed_dim, config.mha_heads, !config.no_rope),
       fc1_(config.embed_dim, kFeedForwardFactor * config.embed_dim),
-      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim) {
+      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim),
+      recomputes_(config.recomputes_attention()) {
   register_module("adaLN_modulation", adaLN_modulation_);
   register_module("ipa_norm", ipa_norm_);
   register_module("ipa", ipa_);
@@ -57,9 +69,9 @@ at::Tensor IpaLayerImpl::forward(const at::Tensor& x, const at::Tensor& t, const
                                  const at::Tensor& pair_bias, const AttentionKeys& residues,
                                  const Dropout& dropout) {
   const auto m = modulations(adaLN_modulation_, t, x.dim(), 6);
-  at::Tensor y = x + ipa_(ipa_norm_(x), frames, pair_bias, dropout.of(kIpa));
+  at::Tensor y = x + mix(recomputes_, ipa_, ipa_norm_(x), frames, pair_bias, dropout.of(kIpa));
   const at::Tensor normed = kernels::modulated_norm(y, m[0], m[1], kForLinear).unsqueeze(1);
-  const at::Tensor attended = mha_l_(normed, residues, dropout.of(kMhaL)).squeeze(1);
+  const at::Tensor attended = mix(recomputes_, mha_l_, normed, residues, dropout.of(kMhaL)).squeeze(1);
   const auto [mixed, n] = kernels::gated_modulated_norm(y, m[2], attended, m[3], m[4], kForLinear);
   return kernels::gated_residual(mixed, m[5], feed_forward(fc1_, fc2_, n));
 }
@@ -68,7 +80,8 @@ LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
     : adaLN_modulation_(modulation(config.embed_dim, 9)),
       mha_l_(config.embed_dim, config.mha_heads, !config.no_rope),
       fc1_(config.embed_dim, kFeedForwardFactor * config.embed_dim),
-      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim) {
+      fc2_(kFeedForwardFactor * config.embed_dim, config.embed_dim),
+      recomputes_(config.recomputes_attention()) {
   const std::int64_t dim = config.embed_dim;
   register_module("adaLN_modulation", adaLN_modulation_);
   if (config.interleave_ipa) {
@@ -87,7 +100,7 @@ LatentLayerImpl::LatentLayerImpl(const ModelConfig& config)
 
 at::Tensor LatentLayerImpl::mix_frames(const at::Tensor& x, const LatentLayerInputs& inputs) {
   if (hyena_t_) return hyena_t_(x.flatten(0, 1)).unflatten(0, {x.size(0), x.size(1)});
-  return mha_t_(x, inputs.frames, inputs.dropout.of(kMhaT), Along::kFrames);
+  return mix(recomputes_, mha_t_, x, inputs.frames, inputs.dropout.of(kMhaT), Along::kFrames);
 }
 
 at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
@@ -96,11 +109,11 @@ at::Tensor LatentLayerImpl::forward(const at::Tensor& x, const at::Tensor& t,
   at::Tensor y = x;
   if (ipa_) {
     const at::Tensor by_frame = ipa_norm_(x).flatten(0, 1);
-    y = y + ipa_(by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa))
+    y = y + mix(recomputes_, ipa_, by_frame, inputs.ipa_frames, inputs.pair_bias, inputs.dropout.of(kIpa))
                 .unflatten(0, {x.size(0), x.size(1)});
   }
   at::Tensor n = kernels::modulated_norm(y, m[0], m[1], kForLinear);
-  const at::Tensor of_residues = mha_l_(n, inputs.residues, inputs.dropout.of(kMhaL));
+  const at::Tensor of_residues = mix(recomputes_, mha_l_, n, inputs.residues, inputs.dropout.of(kMhaL));
   std::tie(y, n) = kernels::gated_modulated_norm(y, m[2], of_residues, m[3], m[4],
                                                  {.for_linear = !hyena_t_, .transposed = true});
   const at::Tensor of_frames = mix_frames(n.transpose(1, 2), inputs).transpose(1, 2);

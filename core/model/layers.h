@@ -29,6 +29,7 @@ class IpaLayerImpl : public torch::nn::Module {
   InvariantPointAttention ipa_;
   AttentionWithRope mha_l_;
   torch::nn::Linear fc1_, fc2_;
+  bool recomputes_;  // attention and IPA, in backward
 };
 TORCH_MODULE(IpaLayer);
 
@@ -60,6 +61,7 @@ class LatentLayerImpl : public torch::nn::Module {
   HyenaOperator hyena_t_{nullptr};  // its name is mha_t too
   AttentionWithRope mha_t_{nullptr}, mha_l_;
   torch::nn::Linear fc1_, fc2_;
+  bool recomputes_;  // attention and IPA, in backward
 };
 TORCH_MODULE(LatentLayer);
 

@@ -35,6 +35,7 @@ ModelConfig model_config(const v1::JobSpec& resolved) {
   config.no_aa_emb = spec.no_aa_emb();
   config.dropout = spec.dropout();
   config.grad_checkpointing = resolved.optim().grad_checkpointing();
+  config.recompute_attention = resolved.optim().recompute() == "attention";
   config.sim_condition = spec.sim_condition();
   config.tps_condition = spec.tps_condition();
   config.inpainting = spec.inpainting();

@@ -32,6 +32,7 @@ struct ModelConfig {
   bool no_aa_emb = false;
   double dropout = 0;  // on attention and IPA probabilities
   bool grad_checkpointing = false;
+  bool recompute_attention = false;  // grad_checkpointing of attention and IPA alone, not of whole layers
   // What the model is given: it decides which frames and relative frames IPA sees.
   bool sim_condition = false;
   bool tps_condition = false;
@@ -47,6 +48,8 @@ struct ModelConfig {
   std::int64_t num_frames = 50;  // rows of the time embedding; the longest filter of Hyena
   std::int64_t crop = 256;       // rows of the position embedding
 
+  bool recomputes_layers() const { return grad_checkpointing && !recompute_attention; }
+  bool recomputes_attention() const { return grad_checkpointing && recompute_attention; }
   // The model is given the frames of both ends, each relative to the other.
   bool has_relative_frames() const { return tps_condition || inpainting || dynamic_mpnn; }
   // The model generates residue types alone, from one or two frames.

@@ -7,6 +7,7 @@
 
 #include "core/model/flops.h"
 #include "core/train/agreement.h"
+#include "core/train/auto_precision.h"
 #include "core/train/bad_samples.h"
 #include "core/train/failure.h"
 #include "core/train/fingerprint.h"
@@ -81,6 +82,8 @@ void Generation::begin() {
   Start start = this->start();
   require_planned_start(assignment_, start);
   start.ledger = held_.chain.records();
+  choose_precision();
+  start.precision = held_.loop.precision;
   const bool trains = !spec_.loop().validate();
   const std::string lacking = agree(collective_, held_.device, [&] {
     outputs_.begin(assignment_, start, held_.total_steps, held_.state, held_.log);
@@ -92,6 +95,19 @@ void Generation::begin() {
                     start.checkpoint.string());
   held_.generation = assignment_.id().generation();
   held_.stood = true;
+}
+
+// Equal loop states are a rank's own or come with the state, so that all ranks measure together or none does.
+void Generation::choose_precision() {
+  if (spec_.optim().precision() != "auto") return;
+  std::string& chosen = held_.loop.precision;
+  if (chosen.empty()) {
+    chosen = agree(collective_, held_.device, [&] {
+      const std::string& given = spec_.optim().auto_precision();
+      return given.empty() ? faster_precision(time_linears(held_.device, clock_)) : given;
+    });
+  }
+  held_.state.set_autocast(precision_of(chosen).autocast);
 }
 
 Start Generation::start() {

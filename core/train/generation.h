@@ -59,6 +59,7 @@ class Generation {
   }
 
   void begin();
+  void choose_precision();
   Start start();
   void load_checkpoint(Start& start);
   GenerationEnd train();

@@ -43,6 +43,7 @@ std::string to_json(const LoopState& state) {
               {"total_steps", state.total_steps},
               {"bad_epoch", state.bad_epoch},
               {"bad_samples", state.bad_samples},
+              {"precision", state.precision},
               {"iter", words_of(state.iter)},
               {"train", words_of(state.train)}}
       .dump();
@@ -59,6 +60,7 @@ LoopState loop_state_from_json(const std::string& text) {
     state.total_steps = json.at("total_steps").get<std::int64_t>();
     state.bad_epoch = json.value("bad_epoch", std::int64_t{0});  // unknown to older checkpoints
     state.bad_samples = json.value("bad_samples", std::int64_t{0});
+    state.precision = json.value("precision", "");
     state.iter = means_of(json.at("iter"));
     state.train = means_of(json.at("train"));
     return state;

@@ -18,6 +18,7 @@ struct LoopState {
   std::int64_t total_steps = 0;  // of the run as it was planned when this was saved; 0: unknown
   std::int64_t bad_epoch = 0;    // the epoch that bad_samples counts
   std::int64_t bad_samples = 0;  // left out of it so far
+  std::string precision{};       // what optim.precision: auto came to; otherwise empty
   BatchMeans iter;               // since the last line of that kind
   BatchMeans train;              // of the epoch
 

@@ -7,15 +7,16 @@
 namespace mdgen::train {
 
 Precision precision_of(const std::string& name) {
-  if (name == "32-true" || name == "32") return {};
+  if (name == "32-true" || name == "32" || name == "auto") return {};
   if (name == "64-true" || name == "64") {
     return {.data = at::kDouble, .weights = at::kDouble, .optimizer = at::kDouble};
   }
   if (name == "bf16-mixed" || name == "bf16") return {.autocast = at::kBFloat16};
   if (name == "16-mixed" || name == "16") return {.autocast = at::kHalf, .loss_scaling = true};
   if (name == "bf16-true") return {.weights = at::kBFloat16};
-  throw Error(ErrorCode::kInvalidArgument,
-              "optim.precision '" + name + "' is none of 32-true, 64-true, bf16-mixed, 16-mixed, bf16-true");
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      "optim.precision '" + name + "' is none of 32-true, 64-true, bf16-mixed, 16-mixed, bf16-true, auto");
 }
 
 data::Batch in_precision(data::Batch batch, const Precision& precision) {

@@ -23,7 +23,8 @@ struct Precision {
 };
 
 // Of optim.precision: "32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true" and the short "32", "64",
-// "16" (16-mixed), "bf16" (bf16-mixed). Throws Error(kInvalidArgument) naming any other.
+// "16" (16-mixed), "bf16" (bf16-mixed). "auto" is 32-true until it is decided (auto_precision.h). Throws
+// Error(kInvalidArgument) naming any other.
 Precision precision_of(const std::string& name);
 
 // `batch` with its real-valued tensors in precision.data: random draws are made in float32 and cast.

@@ -10,8 +10,10 @@
 #include <thread>
 #include <utility>
 
+#include "core/base/files.h"
 #include "core/checkpoint/store.h"
 #include "core/comm/collective.h"
+#include "core/config/spec.h"
 #include "core/model/summary.h"
 #include "core/train/failure.h"
 #include "core/train/gemm_ceiling.h"
@@ -155,6 +157,13 @@ void Outputs::save(std::int64_t generation, const checkpoint::TrainState& live) 
   flush();
 }
 
+void Outputs::name_precision(const std::string& precision) const {
+  if (precision.empty() || spec_.optim().auto_precision() == precision) return;
+  v1::JobSpec decided = spec_;
+  decided.mutable_optim()->set_auto_precision(precision);
+  write_or_fail(kMetricsFailed, [&] { replace_file(run_folder_ / "spec.yaml", config::to_yaml(decided)); });
+}
+
 void Outputs::report_start(const Start& start, RunState& state) {
   const std::int64_t parameters = state.parameter_count();
   const bool goes_on = start.source == v1::STATE_SOURCE_MEMORY;
@@ -174,6 +183,8 @@ void Outputs::report_start(const Start& start, RunState& state) {
                      std::to_string(start.step) + " dropped");
   }
   report.set_parameters(parameters);
+  report.set_precision(start.precision);
+  if (!goes_on) name_precision(start.precision);
   *report.mutable_ledger() = {start.ledger.begin(), start.ledger.end()};
   report.set_source(start.source);
   report.set_source_rank(start.source_rank);

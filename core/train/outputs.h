@@ -66,6 +66,8 @@ class Outputs {
   // Whether it was not there yet; one that is goes on with what it writes.
   bool open_writer(std::int64_t generation, bool deletes);
   void report_start(const Start& start, RunState& state);
+  // Into the run folder's spec.yaml, where the resolved spec lies. Nothing for "".
+  void name_precision(const std::string& precision) const;
 
   const v1::JobSpec& spec_;
   std::filesystem::path run_folder_;

@@ -79,7 +79,9 @@ checkpoint::TrainState Resident::train_state() {
   live.summary.plan_digest = plan_digest;
   live.summary.epochs_done = applied() / plan.steps_per_epoch();
   live.summary.epoch_steps = applied() % plan.steps_per_epoch();
-  live.spec_json = config::to_json(spec);
+  v1::JobSpec decided = spec;
+  if (!loop.precision.empty()) decided.mutable_optim()->set_auto_precision(loop.precision);
+  live.spec_json = config::to_json(decided);
   live.loop_json = to_json(loop);
   live.ledger_json =
       ledger::to_json(chain.records()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -46,6 +46,7 @@ struct Start {
   int healed_ranks = 0;                    // that took its state over
   double form_seconds = 0;                 // from the assignment to the group
   double heal_seconds = 0;                 // from the group to equal states
+  std::string precision;                   // what optim.precision: auto came to; otherwise empty
   std::vector<std::string> notes;          // bad checkpoints that were passed over
   std::string loop_json;                   // the checkpoint's, see loop_state.h
   ledger::Records ledger;                  // the checkpoint's, of the steps before

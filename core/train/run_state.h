@@ -38,6 +38,8 @@ class RunState {
   // The model's trainable parameters; their gradients have the optimizer's type.
   const NamedTensors& parameters() const { return parameters_; }
   const Precision& precision() const { return precision_; }
+  // In which matrix products of the next steps are computed: what optim.precision: auto leaves open.
+  void set_autocast(std::optional<at::ScalarType> type) { precision_.autocast = type; }
   LossScaler* scaler() { return scaler_ ? &*scaler_ : nullptr; }  // with 16-mixed
   std::vector<at::Tensor> parameter_list() const;
   std::int64_t parameter_count() const;

@@ -212,6 +212,8 @@ void record_start(v1::Job& job, RunPace& pace, const v1::StartReport& report, st
   job.set_step(report.first_step());
   job.set_lost_steps(job.lost_steps() + lost_steps);
   pace.effort.lose(lost_steps);
+  if (!report.precision().empty())
+    job.mutable_spec()->mutable_optim()->set_auto_precision(report.precision());
   if (report.gemm_ceiling_flops() > 0.0) pace.gemm_ceiling = report.gemm_ceiling_flops();
   if (report.checkpoint().empty()) return;
   job.set_checkpoint(report.checkpoint());

@@ -3,8 +3,6 @@
 namespace mdgen::flags {
 
 std::vector<Elsewhere> elsewhere() {
-  const std::string refused = "refused: does not work yet";
-  const std::vector<std::string> not_yet = {"EveryField.NotYetIsRefusedByName"};
   return {
       {"name", "", "a run folder in use is refused", {"RunFolderOwner.ALiveJobKeepsItsFolder"}},
       {"determinism",
@@ -130,7 +128,11 @@ std::vector<Elsewhere> elsewhere() {
        "",
        "multiplies the batch of a step where global_batch_size is not given",
        {"UpdateTest.AccumulateGrad_MultipliesTheBatchOfAStep"}},
-      {"optim.precision", "auto", refused, not_yet},
+      {"optim.precision",
+       "auto",
+       "is 32-true or bf16-mixed, as measured once",
+       {"AutoPrecisionTest.HalfPrecisionMustWinByATenth", "PrecisionRun.Auto_IsDecidedOnceAndKept",
+        "Resolve.AutoPrecision_IsFloat32UnderStrict"}},
       {"optim.grad_checkpointing",
        "",
        "keeps fewer activations",

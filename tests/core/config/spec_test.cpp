@@ -214,6 +214,14 @@ TEST(Resolve, ListsAllThatIsMissing) {
   EXPECT_NO_THROW(resolve(from_flags({"--no_validate", "--data_dir", "d", "--train_split", "s"}), "/b"));
 }
 
+TEST(Resolve, AutoPrecision_IsFloat32UnderStrict) {
+  JobSpec spec = minimal_spec();
+  apply_assignment(spec, "precision=auto");
+  EXPECT_EQ(resolve(spec, "/b").spec.optim().precision(), "auto");
+  apply_assignment(spec, "determinism=strict");
+  EXPECT_EQ(resolve(spec, "/b").spec.optim().precision(), "32-true");
+}
+
 TEST(Resolve, PathsAndDerivedValues) {
   JobSpec spec = minimal_spec();
   apply_flags(spec, std::vector<std::string>{"--data_dir", "../share/data/", "--work_dir", "/runs/./x",
@@ -299,12 +307,9 @@ TEST(StrictSpec, ThreadsAreFixedAtSubmit) {
 }
 
 TEST(Check, NamesAllThatIsWrongAtOnce) {
-  const std::string text = resolve_error(ErrorCode::kInvalidArgument,
-                                         {"--run_name", "..", "--embed_dim", "7", "--precision", "auto"});
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim"), Not(HasSubstr("precision"))));
-  EXPECT_THAT(resolve_error(ErrorCode::kUnimplemented, {"--precision", "auto"}),
-              AllOf(HasSubstr("optim.precision"), HasSubstr("works now: 32-true, 32")));
+  const std::string text =
+      resolve_error(ErrorCode::kInvalidArgument, {"--run_name", "..", "--embed_dim", "7"});
+  EXPECT_THAT(text, AllOf(HasSubstr("name cannot be"), HasSubstr("model.embed_dim")));
 }
 
 TEST(Check, RefusesASpecThatWasNotResolved) {

@@ -46,6 +46,9 @@ TEST(FlopsTest, SmallModels_AsByHand) {
   EXPECT_EQ(training_flops(config, {1, 2, 3}), 3 * (kByHand + kIpaByHand));
   config.grad_checkpointing = true;
   EXPECT_EQ(training_flops(config, {1, 2, 3}), 3 * (kByHand + kIpaByHand) + 288 + 1152 + 1056 + 1536);
+  config.recompute_attention = true;  // in the prepended layer, too
+  EXPECT_EQ(training_flops(config, {1, 2, 3}),
+            3 * (kByHand + kIpaByHand) + 1152 + 1056 + 384 + 192 + 504 + 216 + 180);
 }
 
 TEST(FlopsTest, SamplesCountAlike) {

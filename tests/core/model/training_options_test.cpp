@@ -183,11 +183,14 @@ TEST_P(GradCheckpointingTest, GivesTheSameBits) {
   ModelConfig recomputing = plain;
   recomputing.grad_checkpointing = true;
   const auto expected = gradients(plain, GetParam().autocast);
-  const auto found = gradients(recomputing, GetParam().autocast);
-  for (const auto& [name, tensor] : expected) {
-    ASSERT_EQ(found.at(name).defined(), tensor.defined()) << name;
-    if (tensor.defined()) {
-      EXPECT_TRUE(found.at(name).equal(tensor)) << name;
+  for (const bool attention_alone : {false, true}) {
+    recomputing.recompute_attention = attention_alone;
+    const auto found = gradients(recomputing, GetParam().autocast);
+    for (const auto& [name, tensor] : expected) {
+      ASSERT_EQ(found.at(name).defined(), tensor.defined()) << name;
+      if (tensor.defined()) {
+        EXPECT_TRUE(found.at(name).equal(tensor)) << name << (attention_alone ? ", attention alone" : "");
+      }
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/files.h"
 #include "core/checkpoint/store.h"
 #include "core/checkpoint/train_state.h"
 #include "core/train/failure.h"
@@ -16,7 +17,9 @@ namespace {
 using mdgen::testing::curve_of;
 using mdgen::testing::metrics_of;
 using mdgen::testing::run_training;
+using mdgen::testing::RunOptions;
 using mdgen::testing::RunResult;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 std::string file_name(std::string precision) {
@@ -58,6 +61,25 @@ TEST_P(PrecisionRun, Resumed_RepeatsTheBits) {
   run_training(spec("halves"), {.generation = 2, .require_checkpoint = true});
   EXPECT_EQ(curve_of(spec("halves")), curve_of(spec("whole")));
   EXPECT_EQ(digests("halves"), digests("whole"));
+}
+
+TEST_F(PrecisionRun, Auto_IsDecidedOnceAndKept) {
+  const auto run = [&](const std::string& name, std::vector<std::string> more, RunOptions options = {}) {
+    more.insert(more.begin(), {"name=" + name, "no_validate=false", "val_epoch_freq=1"});
+    const v1::JobSpec spec = mdgen::testing::tiny_spec(data_, folder_.path(), more);
+    return run_training(spec, options);
+  };
+  const std::string chosen = run("measured", {"precision=auto"}).observer.start.precision();
+  EXPECT_THAT(chosen, AnyOf("32-true", "bf16-mixed"));
+  EXPECT_THAT(read_file(folder_ / "measured" / "spec.yaml"), HasSubstr("auto_precision: " + chosen));
+
+  // Begun with the one, the run goes on with it whatever a later assignment says.
+  run("kept", {"precision=auto", "auto_precision=bf16-mixed"}, {.stop_after = 3, .stop_checkpoint = true});
+  const RunResult on = run("kept", {"precision=auto", "auto_precision=32-true"},
+                           {.generation = 2, .require_checkpoint = true});
+  EXPECT_EQ(on.observer.start.precision(), "bf16-mixed");
+  run("named", {"precision=bf16-mixed"});
+  EXPECT_EQ(digests("kept"), digests("named"));
 }
 
 TEST_P(PrecisionRun, Learns_InEveryStep) {
