@@ -1,11 +1,11 @@
-# make demo | test | test-long | chaos | build | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
+# make demo | test | test-long | chaos | build | bench | bench-loader | bench-prep | bench-scale | format | lint | clean; see README.md
 SHELL := /bin/bash
 PRESET ?= release
 JOBS ?= $(shell nproc)
 BUILD_release := build
 BUILD := $(or $(BUILD_$(PRESET)),build-$(PRESET))
 
-.PHONY: all bootstrap configure build test test-long demo chaos bench-loader bench-prep bench-scale format lint clean
+.PHONY: all bootstrap configure build test test-long demo chaos bench bench-loader bench-prep bench-scale format lint clean
 
 all: build
 
@@ -35,6 +35,10 @@ demo: build
 chaos: build
 	deploy/bootstrap --tests
 	MDGEN_BIN_DIR=$(abspath $(BUILD)/bin) "$${MDGEN_CACHE:-$$HOME/.cache/mdgen}/oracles/bin/python" tests/chaos/chaos.py $(CHAOS)
+
+# Everything that is measured, written to docs/benchmarks: about ten minutes on an otherwise idle machine.
+bench: build
+	python3 tests/bench/suite.py --build $(BUILD)
 
 # The loader on a set of ATLAS's size (docs/data.md), on an otherwise idle machine.
 bench-loader: configure

@@ -7,16 +7,9 @@
 #include <thread>
 #include <vector>
 
-#include "core/base/clock.h"
-#include "core/comm/local/local_group.h"
-#include "core/data/dataset.h"
-#include "core/data/manifest.h"
+#include "core/bench/training.h"
 #include "core/data/normal_kernel.h"
-#include "core/data/plan.h"
-#include "core/objective/objective.h"
 #include "core/train/numerics.h"
-#include "core/train/run_state.h"
-#include "core/train/step.h"
 #include "core/train/step_feed.h"
 
 namespace mdgen::bench {
@@ -51,19 +44,6 @@ class Times {
   double total_ = 0;
   std::size_t samples_ = 0;
   std::vector<double> each_;
-};
-
-struct Job {
-  v1::JobManifest manifest;
-  data::Dataset dataset;
-  data::RunPlan plan;
-  int channels;
-
-  explicit Job(const v1::JobSpec& spec)
-      : manifest(data::build_manifest(spec).manifest),
-        dataset(spec, manifest.train(), objective::latent_channels(spec.model())),
-        plan(data::plan_inputs(spec, manifest)),
-        channels(objective::latent_channels(spec.model())) {}
 };
 
 // Steps until they have so many samples, of an endless run.
@@ -148,24 +128,11 @@ class Sleeper : public Consumer {
 
 class Trainer : public Consumer {
  public:
-  Trainer(const v1::JobSpec& spec, const Job& job)
-      : spec_(spec),
-        state_(spec, at::kCPU),
-        collectives_(comm::make_local_group(1)),
-        stepper_(spec_, job.manifest.train(), state_, loop_, *collectives_.front(), at::kCPU, clock_,
-                 no_faults_) {}
-  void step(const train::StepWork& work, train::StepFeed& feed) override {
-    stepper_.run(work, feed, spec_.optim().lr(), {}, [](v1::TrainerPhase, bool) {});
-  }
+  Trainer(const v1::JobSpec& spec, const Job& job) : training_(spec, job, at::kCPU) {}
+  void step(const train::StepWork& work, train::StepFeed& feed) override { training_.step(work, feed); }
 
  private:
-  const v1::JobSpec& spec_;
-  SystemClock clock_;
-  train::RunState state_;
-  train::LoopState loop_;
-  train::FaultPoints no_faults_;
-  std::vector<std::unique_ptr<comm::Collective>> collectives_;
-  train::Stepper stepper_;
+  Training training_;
 };
 
 std::unique_ptr<Consumer> consumer_of(const LoaderOptions& options, const v1::JobSpec& spec, const Job& job) {

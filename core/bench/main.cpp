@@ -8,9 +8,12 @@
 #include "core/base/command_line.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/process_memory.h"
 #include "core/base/text.h"
 #include "core/bench/loader_bench.h"
 #include "core/bench/loader_options.h"
+#include "core/bench/step_bench.h"
+#include "core/bench/step_options.h"
 
 namespace {
 
@@ -36,7 +39,25 @@ int run_loader(const Verb& verb, int argc, char** argv) {
   return 0;
 }
 
+int run_step(const Verb& verb, int argc, char** argv) {
+  CLI::App app(verb.help, argv[0]);
+  mdgen::bench::StepOptions options;
+  mdgen::bench::add_options(app, options);
+  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
+  options.flags = app.remaining();
+  mdgen::keep_freed_memory();
+  const mdgen::bench::ScratchFolder folder;
+  const mdgen::v1::JobSpec spec = mdgen::bench::resolved_spec(options, folder.path());
+  mdgen::bench::write_synthetic_set(
+      folder.path(),
+      {.entries = options.samples, .frames = options.frames + 1, .residues = options.valid_residues()});
+  const mdgen::bench::StepResult result = mdgen::bench::measure_step(options, spec);
+  std::printf("%s\n", (options.json ? mdgen::bench::json(result) : mdgen::bench::table(result)).c_str());
+  return 0;
+}
+
 constexpr Verb kVerbs[] = {
+    {"step", "Measures the whole training step, part by part, against plain matrix products.", run_step},
     {"loader", "Measures the data loader: reading, features, and the wait that a step sees.", run_loader},
 };
 

@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/command_line.h"
 #include "core/base/log.h"
+#include "core/base/process_memory.h"
 #include "services/trainer/agent_link.h"
 #include "services/trainer/process.h"
 #include "services/trainer/rank.h"
@@ -27,7 +28,7 @@ int main(int argc, char** argv) {
   mdgen::init_logging("trainer");
   try {
     mdgen::trainer::tie_to_agent(agent);
-    mdgen::trainer::keep_freed_memory();
+    mdgen::keep_freed_memory();
     mdgen::trainer::AgentLink link(descriptor, {.agent_lost = [] {
                                      spdlog::error("the agent has closed the connection");
                                      mdgen::trainer::leave(1);

@@ -1,6 +1,5 @@
 #include "services/trainer/process.h"
 
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -24,12 +23,6 @@ void tie_to_agent(pid_t agent) {
                                              ") has gone; the parent is process " +
                                              std::to_string(::getppid()));
   }
-}
-
-void keep_freed_memory() {
-  ::mallopt(M_MMAP_MAX, 0);
-  ::mallopt(M_TRIM_THRESHOLD, -1);
-  ::mallopt(M_TOP_PAD, 512 << 20);
 }
 
 void leave(int status) {

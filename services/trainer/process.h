@@ -13,10 +13,6 @@ void ignore_signals();
 // when `agent` has already gone.
 void tie_to_agent(pid_t agent);
 
-// Keeps freed memory in the process: glibc otherwise returns every large temporary to the kernel, which costs
-// element-wise work on the CPU a factor of 2 to 5.
-void keep_freed_memory();
-
 // Ends the process at once: no destructors, no static objects of LibTorch and gRPC to fall over each other.
 [[noreturn]] void leave(int status);
 
