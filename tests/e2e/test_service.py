@@ -183,7 +183,7 @@ def test_logs_hold_what_the_trainer_said(service, uninterrupted):
         (["--num_frame", "8"], ["num_frame", "num_frames"]),
         (["--crop", "many"], ["crop", "many"]),
         (["--path-type", "Cubic"], ["path_type", "Cubic", "GVP"]),
-        (["--precision", "auto"], ["optim.precision", "auto"]),
+        (["--precision", "8-bit"], ["optim.precision", "8-bit"]),
         (["--embed_dim", "30"], ["embed_dim", "30"]),
     ],
 )

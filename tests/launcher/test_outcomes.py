@@ -50,7 +50,7 @@ def test_failure_is_1(place, prefix):
 @pytest.mark.parametrize("wrong, text", [
     (("--bogus", "1"), 'unknown flag "--bogus"'),
     (("--workers.max", "5"), "workers.max=5"),
-    (("--precision", "auto"), "optim.precision = \"auto\" is not implemented yet"),
+    (("--precision", "8-bit"), "optim.precision cannot be \"8-bit\""),
     (("--run_name", "../escape"), "escape"),
 ])
 def test_refused_spec_is_2_and_leaves_nothing(place, prefix, wrong, text):

@@ -122,16 +122,6 @@ void write_case(const fs::path& file, const std::string& flags) {
   format::write_safetensors(file, {&tensor, 1}, {{"flags", flags}});
 }
 
-TEST(ParityProgramTest, AnUnsupportedCaseIsNoPass) {
-  const testing::TempDir folder;
-  write_case(folder / "later.safetensors", "--sim_condition --prepend_ipa --precision auto");
-  const Outcome outcome = run_parity(folder.path().string());
-  EXPECT_EQ(outcome.status, 1);
-  EXPECT_THAT(outcome.text, HasSubstr("later prep=- out=- loss=- grad=- train=- ode=- UNSUPPORTED\n"));
-  EXPECT_THAT(outcome.text, HasSubstr("optim.precision"));
-  EXPECT_THAT(outcome.text, HasSubstr("parity: 0 passed, 0 failed, 1 unsupported\n"));
-}
-
 TEST(ParityProgramTest, BadFilesFailByName) {
   const testing::TempDir folder;
   write_case(folder / "flag.safetensors", "--no_such_flag 3");

@@ -117,8 +117,8 @@ TEST_F(CommandLine, AWrongSpecIsUsageAndSubmitsNothing) {
   EXPECT_THAT(fake.err.str(), AllOf(StartsWith("mdgenctl: "), HasSubstr("did you mean \"--num_frames\"?")));
   EXPECT_EQ(fake.run({"submit"}), 2);
   EXPECT_EQ(fake.run({"submit", "-f", "/absent/job.yaml"}), 2);
-  EXPECT_EQ(fake.run(with_flags({"submit"}, {"--precision", "auto"})), 2);
-  EXPECT_THAT(fake.err.str(), HasSubstr("optim.precision = \"auto\" is not implemented yet"));
+  EXPECT_EQ(fake.run(with_flags({"submit"}, {"--precision", "8-bit"})), 2);
+  EXPECT_THAT(fake.err.str(), HasSubstr("optim.precision cannot be \"8-bit\""));
   EXPECT_EQ(fake.run(with_flags({"validate"}, {"--crop", "abc"})), 2);
   EXPECT_TRUE(submitted.empty());
   EXPECT_EQ(fake.connected.address, "");

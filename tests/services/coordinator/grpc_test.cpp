@@ -106,9 +106,9 @@ TEST_F(ServerTest, ARefusedSpecCreatesNothing) {
   EXPECT_THAT(status.error_message(), HasSubstr("mha_heads"));
 
   bad = spec();
-  bad.mutable_optim()->set_precision("auto");
+  bad.mutable_optim()->set_precision("8-bit");
   status = submit(bad);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("precision"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
 
