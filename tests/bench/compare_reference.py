@@ -16,6 +16,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import unittest.mock
 
@@ -60,6 +61,7 @@ def random_batch(torch, given):
 def time_reference(given):
     """The least seconds of a step of the original, in this process."""
     sys.path.insert(0, str(given.reference.resolve()))
+    os.chdir(os.environ["SCRATCH"])  # the original opens log files where it is started
     for name in UNUSED:
         if importlib.util.find_spec(name) is None:
             sys.modules[name] = unittest.mock.MagicMock()
@@ -93,7 +95,9 @@ def time_reference(given):
 
 
 def run_reference(words):
-    done = subprocess.run([sys.executable, __file__, *words, "--only_reference"], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run([sys.executable, __file__, *words, "--only_reference"], capture_output=True, text=True,
+                              env={**os.environ, "SCRATCH": scratch})
     if done.returncode != 0:
         sys.exit(f"the original failed:\n{done.stderr[-2000:]}")
     return float(done.stdout.split()[-1])
