@@ -10,12 +10,15 @@
 #include "core/base/log.h"
 #include "core/base/process_memory.h"
 #include "core/base/text.h"
+#include "core/bench/allreduce_bench.h"
+#include "core/bench/checkpoint_bench.h"
 #include "core/bench/loader_bench.h"
-#include "core/bench/loader_options.h"
 #include "core/bench/step_bench.h"
-#include "core/bench/step_options.h"
+#include "core/bench/synthetic_set.h"
 
 namespace {
+
+namespace bench = mdgen::bench;
 
 constexpr int kBad = 1;
 
@@ -25,40 +28,58 @@ struct Verb {
   int (*run)(const Verb& verb, int argc, char** argv);  // argv[0] is the program with the verb
 };
 
-int run_loader(const Verb& verb, int argc, char** argv) {
+// `measure(options)`: the verb's work, with the options that were given.
+template <typename Options, typename Measure>
+int run_verb(const Verb& verb, int argc, char** argv, const Measure& measure) {
   CLI::App app(verb.help, argv[0]);
-  mdgen::bench::LoaderOptions options;
-  mdgen::bench::add_options(app, options);
+  Options options;
+  add_options(app, options);
   if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
   options.flags = app.remaining();
-  const mdgen::bench::ScratchFolder folder;
-  const mdgen::v1::JobSpec spec = mdgen::bench::resolved_spec(options, folder.path());
-  if (options.config.empty()) mdgen::bench::write_synthetic_set(folder.path(), options.synthetic);
-  const mdgen::bench::LoaderResult result = mdgen::bench::measure_loader(options, spec);
-  std::printf("%s\n", (options.json ? mdgen::bench::json(result) : mdgen::bench::table(result)).c_str());
+  const auto result = measure(options);
+  std::printf("%s\n", (options.json ? json(result) : table(result)).c_str());
   return 0;
 }
 
 int run_step(const Verb& verb, int argc, char** argv) {
-  CLI::App app(verb.help, argv[0]);
-  mdgen::bench::StepOptions options;
-  mdgen::bench::add_options(app, options);
-  if (const auto status = mdgen::parse_command_line(app, argc, argv)) return *status;
-  options.flags = app.remaining();
-  mdgen::keep_freed_memory();
-  const mdgen::bench::ScratchFolder folder;
-  const mdgen::v1::JobSpec spec = mdgen::bench::resolved_spec(options, folder.path());
-  mdgen::bench::write_synthetic_set(
-      folder.path(),
-      {.entries = options.samples, .frames = options.frames + 1, .residues = options.valid_residues()});
-  const mdgen::bench::StepResult result = mdgen::bench::measure_step(options, spec);
-  std::printf("%s\n", (options.json ? mdgen::bench::json(result) : mdgen::bench::table(result)).c_str());
-  return 0;
+  return run_verb<bench::StepOptions>(verb, argc, argv, [](const bench::StepOptions& options) {
+    mdgen::keep_freed_memory();
+    const bench::ScratchFolder folder;
+    const mdgen::v1::JobSpec spec = resolved_spec(options, folder.path());
+    bench::write_synthetic_set(
+        folder.path(),
+        {.entries = options.samples, .frames = options.frames + 1, .residues = options.valid_residues()});
+    return measure_step(options, spec);
+  });
+}
+
+int run_loader(const Verb& verb, int argc, char** argv) {
+  return run_verb<bench::LoaderOptions>(verb, argc, argv, [](const bench::LoaderOptions& options) {
+    const bench::ScratchFolder folder;
+    const mdgen::v1::JobSpec spec = resolved_spec(options, folder.path());
+    if (options.config.empty()) bench::write_synthetic_set(folder.path(), options.synthetic);
+    return measure_loader(options, spec);
+  });
+}
+
+int run_checkpoint(const Verb& verb, int argc, char** argv) {
+  return run_verb<bench::CheckpointOptions>(verb, argc, argv, [](const bench::CheckpointOptions& options) {
+    return measure_checkpoint(options, resolved_spec(options));
+  });
+}
+
+int run_allreduce(const Verb& verb, int argc, char** argv) {
+  return run_verb<bench::AllReduceOptions>(verb, argc, argv, [](const bench::AllReduceOptions& options) {
+    return measure_allreduce(options, resolved_spec(options));
+  });
 }
 
 constexpr Verb kVerbs[] = {
     {"step", "Measures the whole training step, part by part, against plain matrix products.", run_step},
     {"loader", "Measures the data loader: reading, features, and the wait that a step sees.", run_loader},
+    {"checkpoint", "Measures checkpoints: what a step waits for, until it is on the disk, and restoring it.",
+     run_checkpoint},
+    {"allreduce", "Measures the reduction of gradients over Gloo ranks, by bucket size.", run_allreduce},
 };
 
 int no_verb(const std::string& word) {
@@ -75,7 +96,7 @@ int no_verb(const std::string& word) {
                  nearest.empty() ? "" : ("; did you mean " + nearest + "?").c_str());
   std::FILE* out = asked ? stdout : stderr;
   std::fputs("Measures parts of training.\nUsage: mdgen-bench VERB [OPTIONS]\n\n", out);
-  for (const Verb& verb : kVerbs) std::fprintf(out, "  %-9s %s\n", verb.name, verb.help);
+  for (const Verb& verb : kVerbs) std::fprintf(out, "  %-14s %s\n", verb.name, verb.help);
   std::fputs("\nmdgen-bench VERB --help lists a verb's options; --version says which one this is.\n", out);
   return asked ? 0 : mdgen::kExitUsage;
 }

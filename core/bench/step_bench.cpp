@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/process_memory.h"
+#include "core/bench/statistics.h"
 #include "core/bench/training.h"
 #include "core/model/flops.h"
 #include "core/model/model_config.h"
@@ -26,12 +27,6 @@ at::Device device_of(const std::string& name) {
     throw Error(ErrorCode::kFailedPrecondition, "--device cuda: this machine has no CUDA device");
   }
   return at::Device(name);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 struct Measured {

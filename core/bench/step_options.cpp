@@ -4,6 +4,7 @@
 
 #include "core/base/command_line.h"
 #include "core/base/error.h"
+#include "core/bench/full_size_job.h"
 #include "core/config/spec.h"
 
 namespace mdgen::bench {
@@ -45,14 +46,11 @@ v1::JobSpec resolved_spec(const StepOptions& options, const std::filesystem::pat
                                                  " residues");
   }
   const std::string samples = std::to_string(options.samples);
-  v1::JobSpec spec;
+  v1::JobSpec spec = full_size_job(folder);
   for (const std::string& assignment :
-       {std::string("name=bench"), "work_dir=" + folder.string(),
-        "train_split=" + (folder / "split.csv").string(), "data_dir=" + folder.string(),
-        std::string("atlas=true"), "num_frames=" + std::to_string(options.frames),
-        "crop=" + std::to_string(options.residues), "batch_size=" + samples, "global_batch_size=" + samples,
+       {"num_frames=" + std::to_string(options.frames), "crop=" + std::to_string(options.residues),
+        "batch_size=" + samples, "global_batch_size=" + samples,
         "train_repeat=" + std::to_string(options.steps + kWarmUpSteps), std::string("num_workers=1"),
-        std::string("sim_condition=true"), std::string("prepend_ipa=true"), std::string("no_validate=true"),
         "precision=" + options.precision})
     config::apply_assignment(spec, assignment);
   config::apply_flags(spec, options.flags);

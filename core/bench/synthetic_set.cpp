@@ -1,7 +1,9 @@
 #include "core/bench/synthetic_set.h"
 
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <system_error>
 #include <vector>
@@ -78,10 +80,11 @@ void write_synthetic_set(const std::filesystem::path& folder, const SyntheticSet
   }
 }
 
-ScratchFolder::ScratchFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "mdgen-bench-XXXXXX").string();
+ScratchFolder::ScratchFolder(const std::filesystem::path& parent) {
+  std::string pattern = (parent / "mdgen-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr)
-    throw Error(ErrorCode::kUnavailable, pattern + ": cannot make a folder for the synthetic set");
+    throw Error(ErrorCode::kUnavailable,
+                parent.string() + ": cannot make a folder there: " + std::strerror(errno));
   path_ = pattern;
 }
 

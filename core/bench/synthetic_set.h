@@ -21,7 +21,8 @@ void write_synthetic_set(const std::filesystem::path& folder, const SyntheticSet
 // A folder of its own, removed at its end.
 class ScratchFolder {
  public:
-  ScratchFolder();
+  // Throws Error naming `parent` when nothing can be made there.
+  explicit ScratchFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path());
   ~ScratchFolder();
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;

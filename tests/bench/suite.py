@@ -22,7 +22,7 @@ def command_lines(scratch):
     steps = [f"bin/mdgen-bench step {shape} --precision {precision}" for shape in SHAPES for precision in PRECISIONS]
     memory = "--B 1 --T 250 --L 256 --steps 1 --precision bf16-mixed --grad_checkpointing"
     return [*steps, f"bin/mdgen-bench step {memory}", "bin/mdgen-bench loader --batch_size 1",
-            f"tests/checkpoint_blocked {scratch} 5", "tests/healing 546 3",
+            f"bin/mdgen-bench checkpoint --dir {scratch}", "bin/mdgen-bench allreduce", "tests/healing 546 3",
             "bin/mdgen-load --ranks 64,512 --jobs 8 --measure 10 --repeat 1"]
 
 
