@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/model/dropout.h"
+#include "core/model/linear.h"
 
 namespace mdgen::model {
 
@@ -45,7 +46,7 @@ class MultiheadAttentionImpl : public torch::nn::Module {
  private:
   std::int64_t heads_;
   at::Tensor bias_k_, bias_v_;  // (1, 1, C)
-  torch::nn::Linear k_proj_, v_proj_, q_proj_, out_proj_;
+  Linear k_proj_, v_proj_, q_proj_, out_proj_;
   RotaryEmbedding rot_emb_{nullptr};
 };
 TORCH_MODULE(MultiheadAttention);

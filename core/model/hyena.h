@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "core/model/linear.h"
+
 namespace mdgen::model {
 
 inline constexpr std::int64_t kShortFilterTaps = 3;
@@ -79,7 +81,7 @@ class HyenaOperatorImpl : public torch::nn::Module {
  private:
   std::int64_t length_;
   bool backwards_;
-  torch::nn::Linear in_proj_, out_proj_;
+  Linear in_proj_, out_proj_;
   torch::nn::Conv1d short_filter_;
   HyenaFilter filter_fn_;
 };

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/model/dropout.h"
+#include "core/model/linear.h"
 #include "core/protein/rigid.h"
 
 namespace mdgen::model {
@@ -48,7 +49,7 @@ class InvariantPointAttentionImpl : public torch::nn::Module {
 
   IpaSizes sizes_;
   at::Tensor head_weights_;  // (H)
-  torch::nn::Linear linear_q_, linear_kv_, linear_q_points_, linear_kv_points_, linear_out_;
+  Linear linear_q_, linear_kv_, linear_q_points_, linear_kv_points_, linear_out_;
 };
 TORCH_MODULE(InvariantPointAttention);
 

@@ -29,10 +29,10 @@ protein::Rigid identity_frames(const at::Tensor& mask) {
 IpaStack::IpaStack(const ModelConfig& config) : config_(config) {
   const std::int64_t dim = config.embed_dim;
   if (config.has_relative_frames()) {
-    latent_to_emb_f = torch::nn::Linear(kFrameChannels, dim);
-    latent_to_emb_r = torch::nn::Linear(kFrameChannels, dim);
+    latent_to_emb_f = Linear(kFrameChannels, dim);
+    latent_to_emb_r = Linear(kFrameChannels, dim);
   }
-  if (config.design) x_d_to_emb = torch::nn::Linear(kSequenceChannels, dim);
+  if (config.design) x_d_to_emb = Linear(kSequenceChannels, dim);
   if (!config.prepend_ipa) return;
   if (!config.no_aa_emb) aatype_to_emb = torch::nn::Embedding(kResidueTypes, dim);
   ipa_layers = torch::nn::ModuleList();

@@ -6,6 +6,7 @@
 
 #include "core/model/conditioning.h"
 #include "core/model/dropout.h"
+#include "core/model/linear.h"
 #include "core/model/model_config.h"
 
 namespace mdgen::model {
@@ -29,8 +30,8 @@ struct IpaStack {
   at::Tensor forward(const at::Tensor& t, const Conditioning& given, const at::Tensor& x_d,
                      const Dropout& dropout = {});
 
-  torch::nn::Linear latent_to_emb_f{nullptr}, latent_to_emb_r{nullptr};  // given relative frames
-  torch::nn::Linear x_d_to_emb{nullptr};                                 // with design
+  Linear latent_to_emb_f{nullptr}, latent_to_emb_r{nullptr};  // given relative frames
+  Linear x_d_to_emb{nullptr};                                 // with design
   torch::nn::Embedding aatype_to_emb{nullptr};
   torch::nn::ModuleList ipa_layers{nullptr};
 

@@ -12,6 +12,7 @@
 #include "core/model/ipa.h"
 #include "core/model/ipa_stack.h"
 #include "core/model/layers.h"
+#include "core/model/linear.h"
 #include "core/model/recompute.h"
 #include "core/model/sequence_head.h"
 
@@ -98,7 +99,7 @@ struct LatentModelImpl::Parts {
   at::Tensor answer(const at::Tensor& tokens, const at::Tensor& time);
 
   ModelConfig config;
-  torch::nn::Linear latent_to_emb, cond_to_emb;
+  Linear latent_to_emb, cond_to_emb;
   torch::nn::Embedding mask_to_emb;
   IpaStack ipa;
   torch::nn::ModuleList layers;

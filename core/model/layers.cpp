@@ -43,9 +43,7 @@ at::Tensor mix(bool recomputes, Module& module, const at::Tensor& x, const Rest&
   return recomputed(run, {x}, module->parameters());
 }
 
-at::Tensor feed_forward(torch::nn::Linear& fc1, torch::nn::Linear& fc2, const at::Tensor& x) {
-  return fc2(at::gelu(fc1(x)));
-}
+at::Tensor feed_forward(Linear& fc1, Linear& fc2, const at::Tensor& x) { return fc2(at::gelu(fc1(x))); }
 
 }  // namespace
 

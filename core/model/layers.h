@@ -9,6 +9,7 @@
 #include "core/model/dropout.h"
 #include "core/model/hyena.h"
 #include "core/model/ipa.h"
+#include "core/model/linear.h"
 #include "core/model/model_config.h"
 #include "core/protein/rigid.h"
 
@@ -28,7 +29,7 @@ class IpaLayerImpl : public torch::nn::Module {
   torch::nn::LayerNorm ipa_norm_;
   InvariantPointAttention ipa_;
   AttentionWithRope mha_l_;
-  torch::nn::Linear fc1_, fc2_;
+  Linear fc1_, fc2_;
   bool recomputes_;  // attention and IPA, in backward
 };
 TORCH_MODULE(IpaLayer);
@@ -60,7 +61,7 @@ class LatentLayerImpl : public torch::nn::Module {
   InvariantPointAttention ipa_{nullptr};
   HyenaOperator hyena_t_{nullptr};  // its name is mha_t too
   AttentionWithRope mha_t_{nullptr}, mha_l_;
-  torch::nn::Linear fc1_, fc2_;
+  Linear fc1_, fc2_;
   bool recomputes_;  // attention and IPA, in backward
 };
 TORCH_MODULE(LatentLayer);
@@ -72,7 +73,7 @@ class FinalLayerImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t);  // (B, T, L, C), (B, C) -> (B, T, L, latent)
 
  private:
-  torch::nn::Linear linear_;
+  Linear linear_;
   torch::nn::Sequential adaLN_modulation_;
 };
 TORCH_MODULE(FinalLayer);

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include "core/model/linear.h"
 #include "core/model/model_config.h"
 
 namespace mdgen::model {
@@ -14,7 +15,7 @@ struct SequenceHead {
   // x (B, T, L, C) -> logits (B, L, 20): a residue has one type in all frames.
   at::Tensor forward(const at::Tensor& x);
 
-  torch::nn::Linear fc1, fc2, fc3, emb_to_logits;
+  Linear fc1, fc2, fc3, emb_to_logits;
 };
 
 }  // namespace mdgen::model
