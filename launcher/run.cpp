@@ -14,6 +14,7 @@
 #include "launcher/handover.h"
 #include "launcher/local_pool.h"
 #include "launcher/progress.h"
+#include "services/budget/budget.h"
 #include "services/coordinator/server.h"
 
 namespace mdgen::launcher {
@@ -114,6 +115,7 @@ class Watch {
 
  private:
   int outcome(const v1::Job& job) const {
+    if (const std::string budget = budget_text(job); !budget.empty()) print(budget);
     print(summary_line(job));
     if (lost_agent_) return 1;
     if (job.state() == v1::JOB_STATE_CANCELLED && interrupts_.requeue > 0 && interrupts_.stop == 0)

@@ -18,6 +18,7 @@
 #include "core/train/resume.h"
 #include "core/train/schedule.h"
 #include "core/train/step_feed.h"
+#include "core/train/step_profiler.h"
 #include "core/train/step_sync.h"
 #include "core/train/test_fault.h"
 #include "core/train/validation.h"
@@ -162,11 +163,20 @@ GenerationEnd Generation::train() {
                  .end = held_.total_steps,
                  .device = held_.device,
                  .faults = test_faults()});
+  StepProfiler profiler(profile_file(), spec_.logging().profile(), held_.device.is_cuda(), stepper.clock());
   while (applied() < held_.total_steps) {
+    profiler.begin_step();
     const StepOutcome outcome = step(stepper, feed);
+    profiler.end_step();
     if (outcome.stop && applied() < held_.total_steps) return end(&outcome);
   }
   return end(nullptr);
+}
+
+std::filesystem::path Generation::profile_file() const {
+  return std::filesystem::path(assignment_.run_folder()) / "profile" /
+         ("rank-" + std::to_string(collective_.rank()) + ".generation-" +
+          std::to_string(assignment_.id().generation()) + ".json");
 }
 
 StepOutcome Generation::step(Stepper& stepper, StepFeed& feed) {

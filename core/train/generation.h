@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -63,6 +64,7 @@ class Generation {
   Start start();
   void load_checkpoint(Start& start);
   GenerationEnd train();
+  std::filesystem::path profile_file() const;
   StepOutcome step(Stepper& stepper, StepFeed& feed);
   void measure(const StepWork& work, const StepClock& clock, v1::StepReport& report);
   void await_permission();

@@ -9,14 +9,21 @@ void StepClock::begin() {
   seconds_.fill(0);
   part_ = Part::kData;
   since_ = clock_.steady();
+  if (watcher_) watcher_(part_);
 }
 
 void StepClock::enter(Part part) {
-  end();
+  account();
   part_ = part;
+  if (watcher_) watcher_(part_);
 }
 
 void StepClock::end() {
+  account();
+  if (watcher_) watcher_(std::nullopt);
+}
+
+void StepClock::account() {
   const Clock::Steady now = clock_.steady();
   seconds_[static_cast<std::size_t>(part_)] += std::chrono::duration<double>(now - since_).count();
   since_ = now;
@@ -33,6 +40,11 @@ v1::StepTimes StepClock::times() const {
 }
 
 double StepClock::before_reduce() const { return of(Part::kData) + of(Part::kForward) + of(Part::kBackward); }
+
+const char* part_name(StepClock::Part part) {
+  constexpr std::array kNames = {"data", "forward", "backward", "reduce", "optimizer"};
+  return kNames[static_cast<std::size_t>(part)];
+}
 
 void RecentMean::add(double value) {
   values_.push_back(value);

@@ -9,6 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <optional>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "mdgen/v1/run.pb.h"
@@ -26,18 +29,26 @@ class StepClock {
   void enter(Part part);  // from now on it is this
   void end();             // what follows is not the step's
 
+  // Told of each part that begins, and of the step's end as nullopt. Empty: nobody is.
+  using Watcher = std::function<void(std::optional<Part>)>;
+  void watch(Watcher watcher) { watcher_ = std::move(watcher); }
+
   v1::StepTimes times() const;
   double before_reduce() const;  // data, forward and backward: what does not wait for other ranks
 
  private:
   static constexpr std::size_t kParts = 5;
+  void account();  // the seconds since the last reading, for the part that was
   double of(Part part) const { return seconds_[static_cast<std::size_t>(part)]; }
 
   const Clock& clock_;
   std::array<double, kParts> seconds_{};
   Part part_ = Part::kData;
   Clock::Steady since_{};
+  Watcher watcher_;
 };
+
+const char* part_name(StepClock::Part part);  // "data"
 
 // The mean of the last values.
 class RecentMean {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "services/budget/budget.h"
 #include "services/client/exit_code.h"
 #include "services/client/format.h"
 
@@ -66,22 +67,8 @@ std::string speed_fact(const v1::Job& job) {
   if (job.samples_per_second() > 0)
     parts.push_back(fmt::format("{:.3g} samples/s", job.samples_per_second()));
   if (job.flops_per_second() > 0) parts.push_back(fmt::format("{:.3g} FLOP/s", job.flops_per_second()));
-  if (job.ceiling_ratio() > 0)
-    parts.push_back(fmt::format("{:.1f}% of what matrix products reach here", 100 * job.ceiling_ratio()));
+  if (job.ceiling_ratio() > 0) parts.push_back(ceiling_text(job));
   return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-std::string step_fact(const v1::Job& job) {
-  const v1::StepTimes& times = job.step_times();
-  const std::pair<const char*, double> parts[] = {
-      {"data", times.data()},     {"forward", times.forward()},     {"backward", times.backward()},
-      {"reduce", times.reduce()}, {"optimizer", times.optimizer()}, {"checkpoint", times.checkpoint()}};
-  double sum = 0;
-  for (const auto& [name, seconds] : parts) sum += seconds;
-  std::vector<std::string> words;
-  for (const auto& [name, seconds] : parts)
-    if (sum > 0 && seconds > 0) words.push_back(fmt::format("{} {:.0f}%", name, 100 * seconds / sum));
-  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 std::string stragglers_fact(const v1::Job& job) {
@@ -102,7 +89,8 @@ std::string attempt_fact(const v1::Job& job) {
 void add_course(Facts& facts, const v1::Job& job) {
   facts.add("loss", loss_fact(job));
   facts.add("speed", speed_fact(job));
-  facts.add("step", step_fact(job));
+  facts.add("step", shares_text(job.step_times()));
+  facts.add("spent", budget_text(job));
   facts.add("stragglers", stragglers_fact(job), Tint::kWarn);
   facts.add("workers", std::to_string(job.workers()));
   facts.add("restarts", std::to_string(job.restarts()));

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <vector>
 
+#include "services/budget/budget.h"
 #include "services/client/format.h"
 
 namespace mdgen::client {
@@ -27,7 +28,10 @@ void LineView::on_progress(const v1::Job& job) {
 
 void LineView::on_note(const std::string& text) { out_ << text << std::endl; }
 
-void LineView::on_end(const v1::Job& job) { out_ << outcome_text(job, look_) << std::endl; }
+void LineView::on_end(const v1::Job& job) {
+  if (const std::string budget = budget_text(job); !budget.empty()) out_ << budget << std::endl;
+  out_ << outcome_text(job, look_) << std::endl;
+}
 
 void TerminalView::keep(const std::string& line) { out_ << kClearLine << line << std::endl; }
 
@@ -43,6 +47,7 @@ void TerminalView::on_note(const std::string& text) { keep(text); }
 
 void TerminalView::on_end(const v1::Job& job) {
   if (job.step() > 0) keep(progress_text(job));
+  if (const std::string budget = budget_text(job); !budget.empty()) keep(budget);
   keep(outcome_text(job, look_()));
 }
 

@@ -38,6 +38,15 @@ bool is_active(v1::JobState state) {
          state == v1::JOB_STATE_RECOVERING || state == v1::JOB_STATE_CANCELLING;
 }
 
+void add_share(const v1::StepTimes& times, double share, v1::StepTimes& sum) {
+  sum.set_data(sum.data() + share * times.data());
+  sum.set_forward(sum.forward() + share * times.forward());
+  sum.set_backward(sum.backward() + share * times.backward());
+  sum.set_reduce(sum.reduce() + share * times.reduce());
+  sum.set_optimizer(sum.optimizer() + share * times.optimizer());
+  sum.set_checkpoint(sum.checkpoint() + share * times.checkpoint());
+}
+
 void show_pace(v1::Job& job, const RunPace& run) {
   job.set_tokens_per_second(run.pace.tokens_per_second());
   job.set_samples_per_second(run.pace.samples_per_second());
@@ -108,16 +117,7 @@ double Pace::seconds_per_step() const {
 
 v1::StepTimes Pace::times() const {
   v1::StepTimes mean;
-  if (steps_.empty()) return mean;
-  const double share = 1.0 / static_cast<double>(steps_.size());
-  for (const Step& step : steps_) {
-    mean.set_data(mean.data() + share * step.times.data());
-    mean.set_forward(mean.forward() + share * step.times.forward());
-    mean.set_backward(mean.backward() + share * step.times.backward());
-    mean.set_reduce(mean.reduce() + share * step.times.reduce());
-    mean.set_optimizer(mean.optimizer() + share * step.times.optimizer());
-    mean.set_checkpoint(mean.checkpoint() + share * step.times.checkpoint());
-  }
+  for (const Step& step : steps_) add_share(step.times, 1.0 / static_cast<double>(steps_.size()), mean);
   return mean;
 }
 
@@ -225,6 +225,7 @@ void record_step(v1::Job& job, RunPace& run, const v1::StepReport& report, const
   run.pace.add(report);
   run.stretch.step(now.steady, report.seconds() * static_cast<double>(steps));
   run.effort.step(report.seconds(), steps);
+  if (report.has_times()) add_share(report.times(), static_cast<double>(steps), *job.mutable_spent());
   job.set_bad_samples(job.bad_samples() + report.bad_samples_size());
   warn_of_bad_samples(job, "step " + std::to_string(report.step()), report.bad_samples());
   job.set_step(report.step());

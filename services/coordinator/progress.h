@@ -98,7 +98,7 @@ void warn_of_bad_samples(v1::Job& job, const std::string& where,
                          const google::protobuf::RepeatedPtrField<v1::NamedSample>& samples);
 
 // Write reports into what people see. A start: where it goes on, and what was lost. A step: step, epoch,
-// loss, grad norm, rates, progress, ETA, bad samples.
+// loss, grad norm, rates, where its time went, progress, ETA, bad samples.
 void record_start(v1::Job& job, RunPace& pace, const v1::StartReport& report, std::int64_t lost_steps);
 void record_step(v1::Job& job, RunPace& pace, const v1::StepReport& report, const At& now);
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace mdgen::train {
 namespace {
@@ -19,6 +22,23 @@ class TurnedClock : public Clock {
  private:
   Steady now_{};
 };
+
+TEST(StepClockTest, Watcher_SeesEachPartBeginAndTheEnd) {
+  TurnedClock clock;
+  StepClock step(clock);
+  std::vector<std::string> seen;
+  step.watch([&](std::optional<Part> part) { seen.emplace_back(part ? part_name(*part) : "end"); });
+  step.begin();
+  step.enter(Part::kForward);
+  step.enter(Part::kBackward);
+  step.enter(Part::kReduce);
+  step.enter(Part::kOptimizer);
+  step.end();
+  EXPECT_EQ(seen, (std::vector<std::string>{"data", "forward", "backward", "reduce", "optimizer", "end"}));
+  step.watch({});
+  step.begin();
+  EXPECT_EQ(seen.size(), 6U);
+}
 
 TEST(StepClockTest, Parts_AreAddedUpAndFollowEachOther) {
   TurnedClock clock;

@@ -150,6 +150,7 @@ TEST_F(LookAtJobs, StatusTellsOfSpeedAndStragglers) {
   job.set_ceiling_ratio(0.415);
   job.mutable_step_times()->set_data(0.1);
   job.mutable_step_times()->set_backward(0.3);
+  *job.mutable_spent() = job.step_times();
   job.set_goodput_ratio(0.97);
   v1::RankInfo& rank = *job.add_ranks();
   rank.set_rank(2);
@@ -161,6 +162,7 @@ TEST_F(LookAtJobs, StatusTellsOfSpeedAndStragglers) {
   const std::string text = fake.out.str();
   EXPECT_THAT(text, HasSubstr("speed         0.5 s a step, 12.3 samples/s, 2e+12 FLOP/s, 41.5% of what"));
   EXPECT_THAT(text, HasSubstr("step          data 25%, backward 75%\n"));
+  EXPECT_THAT(text, HasSubstr("spent         0.4 s in steps: data 25%, backward 75%; at the end 41.5% of"));
   EXPECT_THAT(text, HasSubstr("stragglers    rank 2 on node-b takes 1.80 times the median\n"));
   EXPECT_THAT(text, HasSubstr("goodput       97.0%\n"));
 }

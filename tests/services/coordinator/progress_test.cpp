@@ -98,6 +98,16 @@ TEST(ActiveSeconds, LeaveOutTheQueueAndPauses) {
   EXPECT_EQ(active_seconds(job_of({{v1::JOB_STATE_QUEUED, 0}}), Clock::Wall(seconds(5))), 0.0);
 }
 
+TEST(RecordStep, SeveralStepsInOneReportSpendTheirMeanEach) {
+  v1::Job job = job_of({{v1::JOB_STATE_RUNNING, 100}});
+  RunPace run;
+  v1::StepReport step = report(5);
+  step.set_first_step(2);
+  step.mutable_times()->set_backward(0.5);
+  record_step(job, run, step, {Clock::Steady(seconds(1)), Clock::Wall(seconds(101))});
+  EXPECT_DOUBLE_EQ(job.spent().backward(), 2.0);
+}
+
 TEST(RecordStep, FillsWhatPeopleSee) {
   v1::Job job = job_of({{v1::JOB_STATE_RUNNING, 100}});
   job.set_total_steps(40);
@@ -120,6 +130,7 @@ TEST(RecordStep, FillsWhatPeopleSee) {
   EXPECT_DOUBLE_EQ(job.samples_per_second(), 8.0);
   EXPECT_DOUBLE_EQ(job.step_seconds(), 0.5);
   EXPECT_NEAR(job.step_times().reduce(), 0.2, 1e-12);
+  EXPECT_NEAR(job.spent().reduce(), 10 * 0.2, 1e-12);
   EXPECT_DOUBLE_EQ(job.flops_per_second(), 2e9);
   EXPECT_DOUBLE_EQ(job.ceiling_ratio(), 0.25) << "of two ranks";
   EXPECT_DOUBLE_EQ(job.eta_seconds(), 30.0) << "steps of half a second come every second";
