@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "core/kernels/block_sums.h"
 #include "core/kernels/cpu/norm_rows.h"
 
 namespace mdgen::kernels {
@@ -180,9 +181,7 @@ Gradients run_backward(const Saved& saved, const at::Tensor& given_y, const at::
     rows.scale_sum = to + 2 * part;
     kernel(rows);
   });
-  // Block after block, whatever the threads.
-  at::Tensor total = sums.select(2, 0).clone();
-  for (std::int64_t block = 1; block < extent.blocks; ++block) total.add_(sums.select(2, block));
+  const at::Tensor total = sum_of_blocks(sums.flatten(0, 1)).unflatten(0, {3, extent.samples});
   if (!out.x.defined()) out.x = y_grad;
   if (saved.f.defined()) out.gate = total[0];
   if (n_grad.defined()) {

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/block_sums.h"
 #include "core/kernels/cpu/head_attention.h"
+#include "core/kernels/cpu/lane_attention.h"
 
 namespace mdgen::kernels {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+constexpr std::int64_t kShort = 64;  // positions
 constexpr std::int64_t kBlocks =
     256;  // of sequences, at most: each has its own sums of the token's gradients
 
@@ -103,23 +106,33 @@ cpu::HeadAttention head_of(const Inputs& in, std::int64_t sequence, std::int64_t
   return of;
 }
 
+// How many heads a call of the kernel takes: sixteen of a short sequence, each in a lane of its own, or one.
+std::int64_t heads_at_once(const Inputs& in) {
+  const bool in_lanes = in.positions() <= kShort && in.heads % cpu::kHeadLanes == 0 &&
+                        in.dim() >= cpu::kLeastLaneDim && in.dim() % 2 == 0;
+  return in_lanes ? cpu::kHeadLanes : 1;
+}
+
 std::int64_t blocks_of(std::int64_t sequences) { return std::min(sequences, kBlocks); }
 
-// work(block, sequence, head, workspace) for all, in parallel; the sequences of a block and head in their
-// order, one after another.
+// work(block, sequence, head, workspace) for all heads that the kernel begins at, in parallel; the sequences
+// of a block and head in their order, one after another.
 template <class Work>
 void for_each_head(const Inputs& in, const Work& work) {
   const std::int64_t sequences = in.sequences();
   const std::int64_t blocks = blocks_of(sequences);
-  const std::int64_t floats = MDGEN_PICK(head_attention_workspace)(in.positions(), in.dim());
-  at::parallel_for(0, blocks * in.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t step = heads_at_once(in);
+  const std::int64_t groups = in.heads / step;
+  const auto size = step > 1 ? MDGEN_PICK(lane_attention_workspace) : MDGEN_PICK(head_attention_workspace);
+  const std::int64_t floats = size(in.positions(), in.dim());
+  at::parallel_for(0, blocks * groups, 1, [&](std::int64_t begin, std::int64_t end) {
     const at::Tensor workspace = at::empty({floats}, at::kFloat);
     while (begin < end) {
-      const std::int64_t block = begin / in.heads;
-      const std::int64_t stop = std::min(end, (block + 1) * in.heads);
+      const std::int64_t block = begin / groups;
+      const std::int64_t stop = std::min(end, (block + 1) * groups);
       for (std::int64_t n = block * sequences / blocks; n < (block + 1) * sequences / blocks; ++n) {
         for (std::int64_t i = begin; i < stop; ++i)
-          work(block, n, i - block * in.heads, workspace.data_ptr<float>());
+          work(block, n, (i - block * groups) * step, workspace.data_ptr<float>());
       }
       begin = stop;
     }
@@ -129,7 +142,7 @@ void for_each_head(const Inputs& in, const Work& work) {
 std::pair<at::Tensor, at::Tensor> run_forward(const Inputs& in) {
   const at::Tensor out = at::empty(in.q.sizes(), in.q.options());
   const at::Tensor log_sums = at::empty({in.sequences(), in.heads, in.positions()}, at::kFloat);
-  const auto kernel = MDGEN_PICK(head_attention);
+  const auto kernel = heads_at_once(in) > 1 ? MDGEN_PICK(lane_attention) : MDGEN_PICK(head_attention);
   for_each_head(in, [&](std::int64_t, std::int64_t n, std::int64_t head, float* workspace) {
     kernel(head_of(in, n, head, workspace), rows_of<cpu::OutHeadRows>(out, n, head * in.dim()),
            log_sums.data_ptr<float>() + (n * in.heads + head) * in.positions());
@@ -146,7 +159,8 @@ Gradients run_backward(const Inputs& in, const at::Tensor& log_sums, const at::T
   const auto like = [](const at::Tensor& x) { return at::empty(x.sizes(), x.options()); };
   Gradients out{like(in.q), like(in.k), like(in.v), {}, {}};
   const at::Tensor sums = at::zeros({2, blocks_of(in.sequences()), in.channels()}, at::kFloat);
-  const auto kernel = MDGEN_PICK(head_attention_backward);
+  const auto kernel =
+      heads_at_once(in) > 1 ? MDGEN_PICK(lane_attention_backward) : MDGEN_PICK(head_attention_backward);
   for_each_head(in, [&](std::int64_t block, std::int64_t n, std::int64_t head, float* workspace) {
     const std::int64_t channel = head * in.dim();
     cpu::HeadAttentionBackward of;
@@ -160,8 +174,7 @@ Gradients run_backward(const Inputs& in, const at::Tensor& log_sums, const at::T
     of.token_v_grad = of.token_k_grad + sums.stride(0);
     kernel(of);
   });
-  at::Tensor total = sums.select(1, 0).clone();
-  for (std::int64_t block = 1; block < sums.size(1); ++block) total.add_(sums.select(1, block));
+  const at::Tensor total = sum_of_blocks(sums);
   out.token_k = total[0];
   out.token_v = total[1];
   return out;

@@ -10,9 +10,10 @@
 
 namespace mdgen::train {
 
-// Traces `steps` steps, the first left out (it makes ready), and writes `file` after the last of them, or when
-// it goes away before. Trouble with the folder or the disk is warned of, and never ends the run. One a process
-// at a time; all calls from one thread, the process's first (LibTorch's profiler records nothing otherwise).
+// Traces `steps` steps, the first left out (it makes ready), and writes `file` after the last of them, or
+// when it goes away before. Trouble with the folder or the disk is warned of, and never ends the run. One a
+// process at a time; all calls from one thread, the process's first (LibTorch's profiler records nothing
+// otherwise).
 class StepProfiler {
  public:
   // `clock` is of the steps and must outlive it. steps 0: nothing happens.

@@ -98,7 +98,7 @@ std::vector<Effect> logging_effects() {
        "a line in the log, and the iter_ metrics, for every second step"},
       {"logging.wandb", "true", {"files"}, "TensorBoard events beside metrics.jsonl"},
       {"logging.teaching_ipa", "$WORK/ipa", {"IPA files"}, "writes what prepended IPA gives"},
-      {"logging.profile", "1", {"files"}, "a trace of a step's operations, for Chrome or Perfetto"},
+      {"logging.profile", "1", {"files", "log"}, "a trace of a step's operations, for Chrome or Perfetto"},
       {"logging.teaching_ipa_max", "2", {"IPA files"}, "so many files at most", {"teaching_ipa=$WORK/ipa"}},
   };
 }

@@ -48,16 +48,21 @@ static inline void exchange(Floats* rows) {
   }
 }
 
+// rows[i][j] becomes rows[j][i].
+static inline void transpose_square(Floats* rows) {
+  exchange<8>(rows);
+  exchange<4>(rows);
+  exchange<2>(rows);
+  exchange<1>(rows);
+}
+
 // A square of sixteen: to[j * to_stride + i] = from[i * from_stride + j].
 static inline void transpose16(const float* from, std::int64_t from_stride, float* to,
                                std::int64_t to_stride) {
   Floats rows[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) rows[i] = load(from + i * from_stride);
-  exchange<8>(rows);
-  exchange<4>(rows);
-  exchange<2>(rows);
-  exchange<1>(rows);
+  transpose_square(rows);
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) store(to + i * to_stride, rows[i]);
 }

@@ -143,7 +143,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{2, 5, 50, 4, 24, Case::kOneMask, true, true}, Case{1, 1, 1, 1, 8, Case::kNoMask},
                     Case{1, 2, 100, 1, 24, Case::kNoMask, false}, Case{1, 2, 17, 3, 6, Case::kAttendsPadding},
                     Case{1, 1, 33, 2, 32, Case::kMask, true, false, 50},
-                    Case{3, 100, 4, 2, 24, Case::kMask, true, true}, Case{1, 1, 2100, 1, 8, Case::kMask}));
+                    Case{3, 100, 4, 2, 24, Case::kMask, true, true}, Case{1, 1, 2100, 1, 8, Case::kMask},
+                    // Sixteen heads in lanes.
+                    Case{1, 5, 50, 32, 24, Case::kMask, true, true}, Case{1, 1, 1, 16, 16, Case::kNoMask},
+                    Case{2, 3, 63, 16, 18, Case::kAttendsPadding, true, false, 70},
+                    Case{1, 2, 9, 16, 40, Case::kNoMask, false},
+                    Case{3, 100, 4, 16, 24, Case::kMask, true, true}));
 
 TEST(TokenAttentionValuesTest, ANaNReachesEveryQueryThatSeesIt) {
   Tensors t = tensors_of({1, 2, 20, 2, 8, Case::kNoMask});
