@@ -1,6 +1,6 @@
-// The kernel of core/kernels/token_attention.h for short sequences: sixteen heads of one sequence at a time, one
-// in each lane of a vector, so that no lane is idle however few positions there are. The same sums in the same
-// order as head_attention.h, in float32.
+// The kernel of core/kernels/token_attention.h for short sequences: sixteen heads of one sequence at a time,
+// one in each lane of a vector, so that no lane is idle however few positions there are. The same sums in the
+// same order as head_attention.h, in float32.
 #pragma once
 
 #include <cstdint>

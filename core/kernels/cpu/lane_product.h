@@ -66,8 +66,8 @@ static inline void lane_rows(std::int64_t columns, std::int64_t depth, LaneMatri
   for (; n < columns; ++n) lane_tile<kRows, 1>(depth, a, b.block(0, n), c.block(0, n), add);
 }
 
-// c (rows, columns) = a (rows, depth) b (depth, columns), added to c where `add`. Each element is summed in the
-// order of depth.
+// c (rows, columns) = a (rows, depth) b (depth, columns), added to c where `add`. Each element is summed in
+// the order of depth.
 static inline void lane_product(std::int64_t rows, std::int64_t columns, std::int64_t depth, LaneMatrix a,
                                 LaneMatrix b, LaneMatrix c, bool add) {
   std::int64_t m = 0;
