@@ -59,11 +59,10 @@ double reduce(const std::vector<at::Tensor>& parameters, comm::Collective& group
 std::string rank_work(const AllReduceOptions& options, const Shapes& shapes, int threads, int rank,
                       const comm::Exchange& exchange) {
   at::set_num_threads(threads);
-  const auto group = comm::make_collective(
-      {.rank = rank, .world_size = options.ranks, .backend = "gloo"}, exchange);
+  const auto group =
+      comm::make_collective({.rank = rank, .world_size = options.ranks, .backend = "gloo"}, exchange);
   std::vector<at::Tensor> parameters;
-  for (const auto& shape : shapes)
-    parameters.push_back(at::zeros(shape, at::kFloat).set_requires_grad(true));
+  for (const auto& shape : shapes) parameters.push_back(at::zeros(shape, at::kFloat).set_requires_grad(true));
   nlohmann::json rounds = nlohmann::json::array();
   for (int round = 0; round <= options.rounds; ++round) {
     nlohmann::json seconds = nlohmann::json::array();

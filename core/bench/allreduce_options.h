@@ -15,7 +15,7 @@ namespace mdgen::bench {
 
 struct AllReduceOptions {
   int ranks = 2;
-  double mbytes = 0;  // MiB of gradients; 0: those of the model
+  double mbytes = 0;                                     // MiB of gradients; 0: those of the model
   std::vector<double> bucket_mbytes = {1, 8, 25, 1024};  // MiB
   int rounds = 5;                                        // measured, after one that is not
   int threads = 0;                                       // of each rank; 0: cores / ranks

@@ -8,7 +8,8 @@ namespace mdgen::bench {
 
 std::string table(const AllReduceResult& result) {
   std::string text = fmt::format(
-      "{:.1f} MB of gradients in {} parameters, {} ranks over Gloo on loopback, {} threads each, median of {}\n\n",
+      "{:.1f} MB of gradients in {} parameters, {} ranks over Gloo on loopback, {} threads each, median of "
+      "{}\n\n",
       static_cast<double>(result.bytes) / 1e6, result.parameters, result.options.ranks, result.threads,
       result.options.rounds);
   text += fmt::format("  {:>11}{:>11}{:>11}{:>11}{:>18}{:>12}\n", "bucket, MiB", "seconds", "least", "most",

@@ -99,8 +99,7 @@ class Rounds {
     TrainState saved;
     std::vector<std::string> notes;
     const double verify = seconds_of([&] { found = checkpoint::newest_good(background_, notes); });
-    if (!found)
-      throw Error(ErrorCode::kDataLoss, background_.string() + ": the checkpoint does not verify");
+    if (!found) throw Error(ErrorCode::kDataLoss, background_.string() + ": the checkpoint does not verify");
     const double read = seconds_of([&] { saved = checkpoint::read_files(found->folder); });
     const double load = seconds_of([&] { restored_.restore(saved); });
     if (restored_.digest() != state_.digest())

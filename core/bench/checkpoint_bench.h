@@ -18,14 +18,14 @@ struct CheckpointResult {
   std::int64_t bytes = 0;       // of the tensors
   std::int64_t file_bytes = 0;  // of a checkpoint's files
   // Seconds.
-  Spread plain_copy{};          // of as many bytes into a warm buffer, for comparison
-  Spread fresh_copy{};          // into memory that is allocated for it
-  Spread blocked{};             // of the training thread, by BackgroundWriter::write()
-  double first_blocked = 0;   // of the first checkpoint of a run
-  Spread durable{};             // files written and fsynced, folder renamed: what a crash cannot take away
-  Spread persisted{};           // in the background, until every byte is read back and compared as well
+  Spread plain_copy{};       // of as many bytes into a warm buffer, for comparison
+  Spread fresh_copy{};       // into memory that is allocated for it
+  Spread blocked{};          // of the training thread, by BackgroundWriter::write()
+  double first_blocked = 0;  // of the first checkpoint of a run
+  Spread durable{};          // files written and fsynced, folder renamed: what a crash cannot take away
+  Spread persisted{};        // in the background, until every byte is read back and compared as well
   Spread verify{}, read{}, load{};  // the newest good one found; its files read; taken over by a new state
-  Spread restore{};             // all three; the files are in the page cache
+  Spread restore{};                 // all three; the files are in the page cache
 
   double write_rate() const { return static_cast<double>(file_bytes) / durable.median; }  // bytes a second
   double restore_rate() const { return static_cast<double>(file_bytes) / restore.median; }

@@ -21,10 +21,10 @@ void add(nlohmann::ordered_json& object, const std::string& name, const Spread& 
 }  // namespace
 
 std::string table(const CheckpointResult& result) {
-  std::string text = fmt::format("{:.1f} MB in {} tensors, {:.1f} MB of files; {} threads, median of {}\n\n",
-                                 static_cast<double>(result.bytes) / 1e6, result.tensors,
-                                 static_cast<double>(result.file_bytes) / 1e6, result.threads,
-                                 result.options.rounds);
+  std::string text =
+      fmt::format("{:.1f} MB in {} tensors, {:.1f} MB of files; {} threads, median of {}\n\n",
+                  static_cast<double>(result.bytes) / 1e6, result.tensors,
+                  static_cast<double>(result.file_bytes) / 1e6, result.threads, result.options.rounds);
   text += line("plain copy into a warm buffer (memcpy)", result.plain_copy);
   text += line("copy into a fresh buffer", result.fresh_copy);
   text += line("the step waits", result.blocked);
@@ -34,17 +34,20 @@ std::string table(const CheckpointResult& result) {
   text += line("  found and verified", result.verify);
   text += line("  read", result.read);
   text += line("  taken over", result.load);
-  text += fmt::format("\n  waits / plain copy {:.2f}, the first time {:.2f}; {:.0f} MB/s to the disk, {:.0f} MB/s back\n",
-                      result.blocked.median / result.plain_copy.median,
-                      result.first_blocked / result.plain_copy.median, result.write_rate() / 1e6,
-                      result.restore_rate() / 1e6);
+  text += fmt::format(
+      "\n  waits / plain copy {:.2f}, the first time {:.2f}; {:.0f} MB/s to the disk, {:.0f} MB/s back\n",
+      result.blocked.median / result.plain_copy.median, result.first_blocked / result.plain_copy.median,
+      result.write_rate() / 1e6, result.restore_rate() / 1e6);
   return text;
 }
 
 std::string json(const CheckpointResult& result) {
-  nlohmann::ordered_json object{{"dir", result.options.dir.string()}, {"rounds", result.options.rounds},
-                                {"threads", result.threads},          {"tensors", result.tensors},
-                                {"bytes", result.bytes},              {"file_bytes", result.file_bytes}};
+  nlohmann::ordered_json object{{"dir", result.options.dir.string()},
+                                {"rounds", result.options.rounds},
+                                {"threads", result.threads},
+                                {"tensors", result.tensors},
+                                {"bytes", result.bytes},
+                                {"file_bytes", result.file_bytes}};
   add(object, "plain_copy_seconds", result.plain_copy);
   add(object, "fresh_copy_seconds", result.fresh_copy);
   add(object, "blocked_seconds", result.blocked);
